@@ -93,9 +93,9 @@ function(zcrpc_third_party name result)
   endif()
 endfunction()
 
-# Splits <items> into modules with all that they need (<modules>), third-party link items (<links>), and names of
-# modules that this build does not have (<missing>).
-function(zcrpc_resolve items modules links missing)
+# Splits the list named <items> into modules with all that they need, third-party link items, and names that this
+# build does not have.
+function(zcrpc_resolve items out_modules out_links out_missing)
   set(m "")
   set(l "")
   set(miss "")
@@ -122,9 +122,9 @@ function(zcrpc_resolve items modules links missing)
     list(APPEND l ${libs})
   endforeach()
   list(REMOVE_DUPLICATES l)
-  set(${modules} "${m}" PARENT_SCOPE)
-  set(${links} "${l}" PARENT_SCOPE)
-  set(${missing} "${miss}" PARENT_SCOPE)
+  set(${out_modules} "${m}" PARENT_SCOPE)
+  set(${out_links} "${l}" PARENT_SCOPE)
+  set(${out_missing} "${miss}" PARENT_SCOPE)
 endfunction()
 
 set(ZCRPC_ALL_MODULES base wire schema view encode json text compress http rpc net tls server client capi)
@@ -171,12 +171,13 @@ function(zcrpc_module name)
   endif()
 endfunction()
 
-function(zcrpc_module_objects modules result)
-  set(objects "")
-  foreach(module IN LISTS ${modules})
-    list(APPEND objects $<TARGET_OBJECTS:zcrpc_${module}>)
+# Sets <out_objects> to the objects of the modules in the list named <list_name>.
+function(zcrpc_module_objects list_name out_objects)
+  set(expressions "")
+  foreach(one IN LISTS ${list_name})
+    list(APPEND expressions $<TARGET_OBJECTS:zcrpc_${one}>)
   endforeach()
-  set(${result} "${objects}" PARENT_SCOPE)
+  set(${out_objects} "${expressions}" PARENT_SCOPE)
 endfunction()
 
 function(zcrpc_program name)
