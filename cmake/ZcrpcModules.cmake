@@ -231,7 +231,7 @@ function(zcrpc_library)
 
   add_library(zcrpc SHARED ${objects})
   set_target_properties(zcrpc PROPERTIES
-    VERSION ${PROJECT_VERSION} SOVERSION 0 LINKER_LANGUAGE CXX LINK_DEPENDS ${map})
+    VERSION ${PROJECT_VERSION} SOVERSION 0 LINKER_LANGUAGE CXX LINK_DEPENDS ${map} INSTALL_RPATH "")
   target_link_options(zcrpc PRIVATE
     -Wl,--version-script,${map} -Wl,--as-needed -Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,-z,noexecstack -Wl,-z,relro -Wl,-z,now)
   # A sanitizer's runtime is in the program, so its symbols stay open in the library.

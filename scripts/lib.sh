@@ -22,7 +22,11 @@ quietly() {
   fi
 }
 
-# configure PRESET: only when the build tree is not there yet; ninja runs CMake again by itself when lists change.
+# configure PRESET: makes the build tree, or brings it up to date with the lists and presets.
 configure() {
-  [ -f "build/$1/build.ninja" ] || quietly "build/log/configure-$1.log" cmake --preset "$1"
+  if [ -f "build/$1/build.ninja" ]; then
+    quietly "build/log/configure-$1.log" ninja -C "build/$1" build.ninja
+  else
+    quietly "build/log/configure-$1.log" cmake --preset "$1"
+  fi
 }
