@@ -1,0 +1,20 @@
+// The memory source that an arena, a vector or a loop draws from. Every call may fail and return nullptr.
+#pragma once
+
+#include <cstddef>
+
+namespace zcrpc::base {
+
+struct Allocator {
+  void* (*alloc)(size_t size, void* user);
+  // old_size is what was asked for before, so that a bump or pool allocator needs no header.
+  void* (*realloc)(void* p, size_t old_size, size_t size, void* user);
+  void (*free)(void* p, size_t size, void* user);
+  void* user;
+};
+
+// malloc, realloc and free. A constant: the library holds no state of its own.
+extern const Allocator kDefaultAllocator;
+constexpr const Allocator* default_allocator() { return &kDefaultAllocator; }
+
+}  // namespace zcrpc::base

@@ -1,0 +1,149 @@
+#include "base/arena.h"
+
+#include <cstring>
+
+namespace zcrpc::base {
+namespace {
+constexpr size_t kFirstBlock = 4096;
+constexpr size_t kLargest = SIZE_MAX / 4;
+}  // namespace
+
+Arena::Arena(void* memory, size_t size) {
+  auto at = reinterpret_cast<uintptr_t>(memory);
+  size_t skip = (8 - at % 8) % 8;
+  if (size >= skip) {
+    fixed_ = static_cast<uint8_t*>(memory) + skip;
+    fixed_size_ = (size - skip) & ~size_t(7);
+  }
+  cur_ = fixed_;
+  end_ = fixed_ + fixed_size_;
+  reserved_ = fixed_size_;
+}
+
+Arena::~Arena() {
+  for (Buffer* b : held_) b->release();
+  free_blocks(nullptr);
+}
+
+void Arena::free_blocks(Block* keep) {
+  for (Block* b = blocks_; b;) {
+    Block* next = b->next;
+    if (b != keep) {
+      reserved_ -= b->size;
+      a_->free(b, sizeof(Block) + b->size, a_->user);
+    }
+    b = next;
+  }
+}
+
+bool Arena::add_block(size_t least) {
+  if (!a_ || least > kLargest) return false;
+  size_t size = blocks_ ? blocks_->size * 2 : kFirstBlock;
+  if (size > kLargest) size = kLargest;
+  if (size < want_) size = want_;
+  if (size < least) size = least;
+  size = (size + 7) & ~size_t(7);
+  auto* b = static_cast<Block*>(a_->alloc(sizeof(Block) + size, a_->user));
+  if (!b && size > least) {  // the comfortable size cannot be had: try the needed one
+    size = (least + 7) & ~size_t(7);
+    b = static_cast<Block*>(a_->alloc(sizeof(Block) + size, a_->user));
+  }
+  if (!b) return false;
+  if (blocks_) blocks_->used = size_t(cur_ - start(blocks_));
+  b->next = blocks_;
+  b->size = size;
+  b->used = 0;
+  blocks_ = b;
+  reserved_ += size;
+  cur_ = start(b);
+  end_ = cur_ + size;
+  return true;
+}
+
+std::string_view Arena::text(std::string_view s) {
+  auto* p = static_cast<char*>(alloc(s.size() + 1));
+  if (!p) return {};
+  if (!s.empty()) memcpy(p, s.data(), s.size());
+  p[s.size()] = '\0';
+  return {p, s.size()};
+}
+
+uint8_t* Arena::region_open(size_t least, size_t* capacity) {
+  if (size_t(end_ - cur_) < least && !add_block(least)) return nullptr;
+  *capacity = size_t(end_ - cur_);
+  return cur_;
+}
+
+uint8_t* Arena::region_grow(uint8_t* region, size_t used, size_t least, size_t* capacity) {
+  Block* old = blocks_;
+  size_t old_reserve = want_;
+  if (used * 2 > want_ && used < kLargest) want_ = used * 2;
+  bool got = add_block(least);
+  want_ = old_reserve;
+  if (!got) return nullptr;
+  memcpy(cur_, region, used);
+  // Nothing but the region lay in the old block: give it back at once, so that the peak is two blocks, not a chain.
+  if (old && region == start(old)) {
+    blocks_->next = old->next;
+    reserved_ -= old->size;
+    a_->free(old, sizeof(Block) + old->size, a_->user);
+  }
+  *capacity = size_t(end_ - cur_);
+  return cur_;
+}
+
+bool Arena::hold(Buffer* b) {
+  if (!held_.push(b)) return false;
+  b->retain();
+  return true;
+}
+
+size_t Arena::used() const {
+  if (!blocks_) return size_t(cur_ - fixed_);
+  size_t n = size_t(cur_ - reinterpret_cast<const uint8_t*>(blocks_ + 1));
+  for (Block* b = blocks_->next; b; b = b->next) n += b->used;
+  return n;
+}
+
+void Arena::reset() {
+  generation_++;
+  for (Buffer* b : held_) b->release();
+  held_.clear();
+  if (!blocks_) {
+    cur_ = fixed_;
+    return;
+  }
+  if (blocks_->next) {
+    want_ = used();
+    Block* largest = blocks_;
+    for (Block* b = blocks_; b; b = b->next)
+      if (b->size > largest->size) largest = b;
+    free_blocks(largest);
+    largest->next = nullptr;
+    blocks_ = largest;
+    end_ = start(largest) + largest->size;
+    // The next round gets one block that holds all of this one.
+    if (want_ > largest->size) {
+      Block* small = largest;
+      blocks_ = nullptr;
+      size_t size = (want_ + 7) & ~size_t(7);
+      if (auto* b = static_cast<Block*>(a_->alloc(sizeof(Block) + size, a_->user))) {
+        reserved_ += size - small->size;
+        a_->free(small, sizeof(Block) + small->size, a_->user);
+        b->next = nullptr;
+        b->size = size;
+        b->used = 0;
+        blocks_ = b;
+      } else {
+        blocks_ = small;
+      }
+      end_ = start(blocks_) + blocks_->size;
+    }
+  }
+  cur_ = start(blocks_);
+#ifdef ZCRPC_DEBUG_VIEWS
+  memset(cur_, 0xDD, size_t(end_ - cur_));  // stale views read nonsense, and their anchor's seal is gone
+#endif
+}
+
+}  // namespace zcrpc::base

@@ -1,0 +1,77 @@
+// A bump arena: many small pieces, freed together, its memory reused after reset. Besides single pieces it hands out one
+// growing region at a time (the index of a message), which may move while it grows and lies still once it is closed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/allocator.h"
+#include "base/buffer.h"
+#include "base/vec.h"
+
+namespace zcrpc::base {
+
+class Arena {
+ public:
+  explicit Arena(const Allocator* a = default_allocator()) : a_(a) {}
+  // Inside the caller's memory alone: never calls an allocator; full is nullptr.
+  Arena(void* memory, size_t size);
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  ~Arena();
+
+  // 8-aligned, uninitialised; nullptr without memory.
+  [[nodiscard]] void* alloc(size_t size) {
+    size = (size + 7) & ~size_t(7);
+    if (size_t(end_ - cur_) < size && !add_block(size)) return nullptr;
+    void* p = cur_;
+    cur_ += size;
+    return p;
+  }
+  template <class T>
+  [[nodiscard]] T* array(size_t n) {
+    return n > SIZE_MAX / 2 / sizeof(T) ? nullptr : static_cast<T*>(alloc(n * sizeof(T)));
+  }
+  // A copy with a zero behind it; data() null without memory.
+  [[nodiscard]] std::string_view text(std::string_view s);
+
+  // Opens a region of at least `least` bytes at an 8-aligned address and tells how many there are; nullptr without
+  // memory. At most one is open, and nothing else is allocated meanwhile.
+  [[nodiscard]] uint8_t* region_open(size_t least, size_t* capacity);
+  // Moves the open region, of which `used` bytes count, to one of at least `least` bytes. On failure the old one stays.
+  [[nodiscard]] uint8_t* region_grow(uint8_t* region, size_t used, size_t least, size_t* capacity);
+  void region_close(uint8_t* region, size_t used) { cur_ = region + ((used + 7) & ~size_t(7)); }
+  void region_abandon() {}  // what was not closed was never taken
+
+  // Holds a reference to b until reset; false without memory.
+  [[nodiscard]] bool hold(Buffer* b);
+  // Forgets all pieces, keeps the largest block (and asks for enough at once next time). Generations tell stale views.
+  void reset();
+  uint64_t generation() const { return generation_; }
+  // Bytes in pieces, and in blocks.
+  size_t used() const;
+  size_t reserved() const { return reserved_; }
+  const Allocator* allocator() const { return a_; }
+
+ private:
+  struct Block {
+    Block* next;
+    size_t size;  // behind this head
+    size_t used;  // once it is no longer the current one
+  };
+  static uint8_t* start(Block* b) { return reinterpret_cast<uint8_t*>(b + 1); }
+  bool add_block(size_t least);
+  void free_blocks(Block* keep);
+
+  const Allocator* a_ = nullptr;  // null: fixed memory
+  Block* blocks_ = nullptr;       // the current one first
+  uint8_t *cur_ = nullptr, *end_ = nullptr;
+  uint8_t* fixed_ = nullptr;
+  size_t fixed_size_ = 0;
+  size_t reserved_ = 0, want_ = 0;
+  uint64_t generation_ = 1;
+  Vec<Buffer*> held_;
+};
+
+}  // namespace zcrpc::base

@@ -1,0 +1,37 @@
+#include "base/buffer.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace zcrpc::base {
+
+Buffer* Buffer::make(size_t size) {
+  if (size > SIZE_MAX - sizeof(Buffer) - kSlack) return nullptr;
+  void* p = std::malloc(sizeof(Buffer) + size + kSlack);
+  if (!p) return nullptr;
+  auto* data = static_cast<uint8_t*>(p) + sizeof(Buffer);
+  memset(data + size, 0, kSlack);
+  return new (p) Buffer(data, size, nullptr, nullptr);
+}
+
+Buffer* Buffer::wrap(const void* data, size_t size, Release release, void* user) {
+  void* p = std::malloc(sizeof(Buffer));
+  if (!p) return nullptr;
+  static constexpr Release kNothing = [](const void*, size_t, void*) {};
+  return new (p) Buffer(static_cast<const uint8_t*>(data), size, release ? release : kNothing, user);
+}
+
+Buffer* Buffer::part(Buffer* whole, size_t offset, size_t size) {
+  Buffer* b = wrap(whole->data_ + offset, size, [](const void*, size_t, void* w) { static_cast<Buffer*>(w)->release(); }, whole);
+  if (b) whole->retain();
+  return b;
+}
+
+void Buffer::destroy() {
+  if (release_) release_(data_, size_, user_);
+  this->~Buffer();
+  std::free(this);
+}
+
+}  // namespace zcrpc::base

@@ -1,0 +1,20 @@
+#include "base/log.h"
+
+#include <cstdarg>
+#include <cstdio>
+
+namespace zcrpc::base {
+
+void Log::format(LogLevel l, const char* fmt, ...) const {
+  if (!on(l)) return;
+  char text[512];
+  va_list args;
+  va_start(args, fmt);
+  int n = vsnprintf(text, sizeof text, fmt, args);
+  va_end(args);
+  if (n < 0) return;
+  if (size_t(n) >= sizeof text) n = int(sizeof text) - 1;
+  write(int32_t(l), text, size_t(n), user);
+}
+
+}  // namespace zcrpc::base

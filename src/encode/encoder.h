@@ -1,0 +1,67 @@
+// The forward encoder: fields out as wire bytes, in one pass, lengths predicted. The first mistake sticks.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/buffer.h"
+#include "base/status.h"
+#include "schema/schema.h"
+#include "schema/view.h"
+
+namespace zcrpc::encode {
+
+// The first two words of every Encoder are zcrpc/codegen.h's zcrpc_cursor: generated code writes at p while it stays
+// below end. An encoder that has failed keeps end == p, so that every put goes out of line.
+class Encoder;
+
+Encoder* encoder_new(const schema::Message* type);   // nullptr without memory; type may be null until reset
+void encoder_free(Encoder* e);
+// Forgets all and starts a message of that type; keeps memory. headroom: bytes left free before the message in the
+// first chunk of output, for a caller that writes frame and envelope heads there.
+void reset(Encoder* e, const schema::Message* type, size_t headroom = 0);
+const schema::Message* type_of(const Encoder* e);    // of the innermost open message
+
+// Puts by field number check number and kind; by Field they trust the caller (JSON, text, copies).
+void put_int64(Encoder* e, uint32_t field, int64_t v);
+void put_uint64(Encoder* e, uint32_t field, uint64_t v);
+void put_double(Encoder* e, uint32_t field, double v);
+void put_string(Encoder* e, uint32_t field, base::Slice s);
+void put_buffer(Encoder* e, uint32_t field, base::Buffer* b, size_t offset, size_t size);
+void put_view(Encoder* e, uint32_t field, schema::View v);
+void put_int64s(Encoder* e, uint32_t field, const int64_t* v, size_t n);
+void put_doubles(Encoder* e, uint32_t field, const double* v, size_t n);
+void put_raw(Encoder* e, base::Slice fields);
+void begin(Encoder* e, uint32_t field);
+void end(Encoder* e);
+
+void put_number(Encoder* e, const schema::Field* f, uint64_t bits);  // bits as schema::bits_at gives them; unpacked
+void put_bytes(Encoder* e, const schema::Field* f, base::Slice s);   // string or bytes; UTF-8 is the caller's duty
+void begin_field(Encoder* e, const schema::Field* f);                // sub-message, group or map entry
+void begin_packed(Encoder* e, const schema::Field* f);               // then put_element..., then end
+void put_element(Encoder* e, const schema::Field* f, uint64_t bits); // no tag
+
+// The whole of a message again, from its view: known fields in ascending order, then unknown ones; merged and
+// de-duplicated as decoded. Into the message under construction.
+void put_fields(Encoder* e, schema::View v);
+
+bool failed(const Encoder* e);
+base::Status take_status(Encoder* e);                // why; OK if it has not failed
+void fail(Encoder* e, base::Status s);               // sticks, unless one sticks already
+size_t size(Encoder* e);                             // bytes of the message so far (all sub-messages ended)
+
+// One buffer with everything; its reference is the caller's.
+base::Result<base::Buffer*> finish(Encoder* e);
+// The parts in order, borrowed until reset. A part whose buffer is set is by reference and retained by the encoder.
+struct Part {
+  base::Slice bytes;
+  base::Buffer* buffer;  // nullptr: encoder's own memory
+};
+base::Result<std::span<const Part>> gather(Encoder* e);
+
+// Bytes that put_fields would write, without writing; and an upper bound that is cheap.
+size_t encoded_size(schema::View v);
+size_t encoded_bound(schema::View v);
+
+}  // namespace zcrpc::encode
