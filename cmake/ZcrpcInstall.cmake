@@ -17,6 +17,8 @@ foreach(item IN LISTS links)
   endif()
 endforeach()
 string(STRIP "${ZCRPC_PC_REQUIRES_PRIVATE}" ZCRPC_PC_REQUIRES_PRIVATE)
+# Relative to the file itself, so that a staged or moved tree works.
+file(RELATIVE_PATH ZCRPC_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${PROJECT_SOURCE_DIR}/pkgconfig/zcrpc.pc.in ${PROJECT_BINARY_DIR}/zcrpc.pc @ONLY)
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
