@@ -1,0 +1,48 @@
+// The boundary: every entry that can fail runs inside guard(), so that no exception crosses it, and hands its error to
+// the caller through give().
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include "base/status.h"
+#include "capi/convert.h"
+
+namespace zcrpc::capi {
+
+// The code of s; the error itself goes to *err, when the caller wants it.
+inline int32_t give(base::Status s, zcrpc_error** err) noexcept {
+  if (s.ok()) return ZCRPC_OK;
+  auto code = int32_t(s.code());
+  if (err) *err = to_c(s.take());
+  return code;
+}
+
+inline base::Status wrong(std::string_view text) { return {base::Code::kInvalidArgument, text}; }
+
+// f gives a Status: guard gives its code. f gives a Result<T *>: guard gives the pointer as its C handle, or NULL.
+//   return guard(err, [&]() -> base::Status { ... });
+//   return guard(err, [&]() -> base::Result<base::Buffer*> { ... });
+template <class F>
+auto guard(zcrpc_error** err, F&& f) noexcept {
+  using R = std::remove_cvref_t<decltype(f())>;
+  if constexpr (std::is_same_v<R, base::Status>) {
+    try {
+      return give(f(), err);
+    } catch (...) {  // bad_alloc alone is ever thrown
+      return give(base::Status::no_memory(), err);
+    }
+  } else {
+    using C = decltype(to_c(*std::declval<R&>()));
+    try {
+      R r = f();
+      if (r.ok()) return to_c(*r);
+      (void)give(r.take_status(), err);
+    } catch (...) {
+      (void)give(base::Status::no_memory(), err);
+    }
+    return C(nullptr);
+  }
+}
+
+}  // namespace zcrpc::capi
