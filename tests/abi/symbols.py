@@ -1,15 +1,12 @@
 #!/usr/bin/env python3
 """symbols.py ROOT LIBRARY: the library exports exactly tests/abi/zcrpc.symbols, which are the functions that the
-public headers declare and the names of the version script.
+public headers declare. CMake makes the version script from the same file.
 
-symbols.py ROOT --write: writes tests/abi/zcrpc.symbols and src/capi/zcrpc.map from the headers. A name that has been
-released keeps its version node; a new one goes into the newest node."""
+symbols.py ROOT --write: writes tests/abi/zcrpc.symbols from the headers."""
 import os
 import re
 import subprocess
 import sys
-
-NODE = 'ZCRPC_0.1'  # until 0.1.0 is out, all names are new
 
 
 def declared(root):
@@ -28,11 +25,6 @@ def listed(root):
         return [line.strip() for line in text if line.strip()]
 
 
-def in_map(root):
-    text = open(os.path.join(root, 'src/capi/zcrpc.map'), encoding='utf-8').read()
-    return set(re.findall(r'\b(zcrpc_\w+);', text))
-
-
 def exported(library):
     out = subprocess.run(['nm', '-D', '--defined-only', library], check=True, capture_output=True, text=True).stdout
     names = set()
@@ -48,9 +40,6 @@ def write(root):
     names = sorted(declared(root))
     with open(os.path.join(root, 'tests/abi/zcrpc.symbols'), 'w', encoding='utf-8') as out:
         out.write(''.join(name + '\n' for name in names))
-    with open(os.path.join(root, 'src/capi/zcrpc.map'), 'w', encoding='utf-8') as out:
-        out.write('/* Written by tests/abi/symbols.py --write from the public headers. */\n')
-        out.write(NODE + ' {\n  global:\n' + ''.join(f'    {name};\n' for name in names) + '  local:\n    *;\n};\n')
 
 
 def compare(what, left, right, wrong):
@@ -71,8 +60,6 @@ def main():
     compare('in tests/abi/zcrpc.symbols, but not exported', names, shown, wrong)
     compare('declared in a public header, but not in tests/abi/zcrpc.symbols', declared(root), names, wrong)
     compare('in tests/abi/zcrpc.symbols, but in no public header', names, declared(root), wrong)
-    compare('in tests/abi/zcrpc.symbols, but not in src/capi/zcrpc.map', names, in_map(root), wrong)
-    compare('in src/capi/zcrpc.map, but not in tests/abi/zcrpc.symbols', in_map(root), names, wrong)
     print('\n'.join(wrong + [f'{len(shown)} exported symbols, {len(wrong)} differences']))
     return 1 if wrong else 0
 
