@@ -20,8 +20,17 @@ Arena::Arena(void* memory, size_t size) {
   reserved_ = fixed_size_;
 }
 
+void Arena::release_held() {
+  for (Held* h = held_; h;) {
+    Held* next = h->next;
+    h->buffer->release();
+    h = next;
+  }
+  held_ = nullptr;
+}
+
 Arena::~Arena() {
-  for (Buffer* b : held_) b->release();
+  release_held();
   free_blocks(nullptr);
 }
 
@@ -93,8 +102,10 @@ uint8_t* Arena::region_grow(uint8_t* region, size_t used, size_t least, size_t* 
 }
 
 bool Arena::hold(Buffer* b) {
-  if (!held_.push(b)) return false;
-  b->retain();
+  auto* h = static_cast<Held*>(alloc(sizeof(Held)));
+  if (!h) return false;
+  *h = {held_, b->retain()};
+  held_ = h;
   return true;
 }
 
@@ -107,8 +118,7 @@ size_t Arena::used() const {
 
 void Arena::reset() {
   generation_++;
-  for (Buffer* b : held_) b->release();
-  held_.clear();
+  release_held();
   if (!blocks_) {
     cur_ = fixed_;
     return;

@@ -8,7 +8,6 @@
 
 #include "base/allocator.h"
 #include "base/buffer.h"
-#include "base/vec.h"
 
 namespace zcrpc::base {
 
@@ -23,10 +22,10 @@ class Arena {
 
   // 8-aligned, uninitialised; nullptr without memory.
   [[nodiscard]] void* alloc(size_t size) {
-    size = (size + 7) & ~size_t(7);
+    // Blocks end 8-aligned: what fits unrounded, fits rounded.
     if (size_t(end_ - cur_) < size && !add_block(size)) return nullptr;
     void* p = cur_;
-    cur_ += size;
+    cur_ += (size + 7) & ~size_t(7);
     return p;
   }
   template <class T>
@@ -60,6 +59,11 @@ class Arena {
     size_t size;  // behind this head
     size_t used;  // once it is no longer the current one
   };
+  struct Held {
+    Held* next;
+    Buffer* buffer;
+  };
+  void release_held();
   static uint8_t* start(Block* b) { return reinterpret_cast<uint8_t*>(b + 1); }
   bool add_block(size_t least);
   void free_blocks(Block* keep);
@@ -71,7 +75,7 @@ class Arena {
   size_t fixed_size_ = 0;
   size_t reserved_ = 0, want_ = 0;
   uint64_t generation_ = 1;
-  Vec<Buffer*> held_;
+  Held* held_ = nullptr;  // pieces of the arena itself, so that fixed memory stays the only memory
 };
 
 }  // namespace zcrpc::base

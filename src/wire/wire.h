@@ -12,7 +12,8 @@ namespace zcrpc::wire {
 enum class Type : uint32_t { kVarint = 0, kFixed64 = 1, kLength = 2, kStartGroup = 3, kEndGroup = 4, kFixed32 = 5 };
 
 inline constexpr uint32_t kMaxFieldNumber = (1u << 29) - 1;
-inline constexpr uint32_t kMaxDepth = 100;
+inline constexpr uint32_t kMaxDepth = 100;   // the default limit
+inline constexpr uint32_t kDeepest = 1000;   // the most that a caller may ask for
 inline constexpr size_t kMaxMessage = 0x7FFFFFFF;  // offsets have 31 bits
 
 constexpr uint32_t tag(uint32_t number, Type t) { return number << 3 | uint32_t(t); }
@@ -58,14 +59,16 @@ inline void store_le(void* p, T v) {
 enum class Fault : uint8_t {
   kNone, kTruncated, kVarintTooLong, kTagTooLong, kFieldNumberZero, kWireType, kGroupMismatch, kDepth, kLengthTooLong,
 };
-const char* fault_text(Fault f);  // "truncated varint", ...
+const char* fault_text(Fault f);  // "truncated", "field number 0", ...
 
 // Each returns the byte behind what it read, or nullptr with *fault told. Values may be overlong up to 10 bytes; bits
-// beyond 64 are dropped. Tags are at most 5 bytes and 32 bits.
+// beyond 64 are dropped. Tags are at most 5 bytes and 32 bits; field number 0 and wire types 6 and 7 are faults of theirs.
+// A length is at most what is left before `end`.
 const uint8_t* read_varint(const uint8_t* p, const uint8_t* end, uint64_t* v, Fault* fault);
 const uint8_t* read_tag(const uint8_t* p, const uint8_t* end, uint32_t* tag, Fault* fault);
 const uint8_t* read_length(const uint8_t* p, const uint8_t* end, uint32_t* len, Fault* fault);
-// Skips the value behind a tag. A group is skipped with all that is in it, down to `depth` levels, without recursion.
+// Skips the value behind a tag. A group is skipped with all that is in it, down to `depth` levels (itself the first; at
+// most kDeepest), without recursion.
 // On a fault *at is the byte where the offending item began.
 const uint8_t* skip_value(const uint8_t* p, const uint8_t* end, uint32_t tag, uint32_t depth, Fault* fault, const uint8_t** at);
 
