@@ -17,10 +17,11 @@ struct Anchor {
   const Schema* schema;
   base::Arena* arena;      // nullptr: an index in the caller's memory
   uint64_t seal;           // the arena's generation mixed with kSeal; a stale view has another
+  base::Buffer* buffer;    // counted memory that input lies in and the arena holds: may be sent by reference; or nullptr
 };
-static_assert(sizeof(Anchor) <= 32);
+static_assert(sizeof(Anchor) <= 40);
 inline constexpr uint64_t kSeal = 0x7a63727063736561u;
-inline constexpr size_t kAnchorSize = 32;
+inline constexpr size_t kAnchorSize = 40;
 
 using View = const zcrpc_head*;
 
