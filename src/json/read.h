@@ -1,0 +1,110 @@
+// A pull reader of strict JSON (RFC 8259): one pass, no tree. The first mistake sticks; every call after it fails too.
+//
+//   Reader r(text);
+//   std::string_view key;
+//   if (r.enter_object())
+//     while (r.next_member(&key)) key == "code" ? r.string(&code) : r.skip();
+//   if (!r.finish()) ... r.error(), r.error_offset()
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/slice.h"
+#include "base/status.h"
+#include "base/string.h"
+
+namespace zcrpc::json {
+
+enum class Token : uint8_t { kObject, kArray, kString, kNumber, kTrue, kFalse, kNull, kOther /* or the end */ };
+
+class Reader {
+ public:
+  explicit Reader(base::Slice text, uint32_t max_depth = 100)
+      : begin_(text.data), p_(text.data), end_(text.data + text.size), depth_(max_depth) {}
+
+  // Skips white space and tells what comes next by its first byte.
+  Token peek();
+
+  [[nodiscard]] bool enter_object();
+  // The next member's name: a view of the text, or of scratch memory until the next name or string. False: the object
+  // has ended and was left, or a mistake.
+  [[nodiscard]] bool next_member(std::string_view* name);
+  [[nodiscard]] bool enter_array();
+  // True: an element comes. False: the array has ended and was left, or a mistake.
+  [[nodiscard]] bool next_element();
+
+  // A string, unescaped, valid UTF-8: a view of the text, or of scratch memory until the next name or string.
+  bool string(std::string_view* s);
+  // A number's characters, its grammar checked.
+  bool number(std::string_view* s);
+  bool boolean(bool* v);
+  bool null();
+  // Any value, with all that is in it.
+  bool skip();
+  // Nothing but white space is left, and no mistake was made.
+  bool finish();
+
+  bool ok() const { return !failed_; }
+  base::Code code() const { return code_; }
+  const char* error() const { return error_; }  // "expected a string"; static
+  size_t error_offset() const { return error_offset_; }
+  // "line 1, column 17: expected a string" with the offset; OK if there was no mistake.
+  base::Status status() const;
+
+  // For parsers built on this one.
+  size_t offset() const { return size_t(p_ - begin_); }
+  const uint8_t* position() const { return p_; }
+  const uint8_t* text_end() const { return end_; }
+  void advance(const uint8_t* to) { p_ = to; }
+  bool fail_at(const uint8_t* at, const char* text, base::Code code = base::Code::kInvalidArgument);
+  bool fail(const char* text) { return fail_at(p_, text); }
+  void skip_space() {
+    while (p_ < end_ && (*p_ == ' ' || *p_ == '\n' || *p_ == '\t' || *p_ == '\r')) p_++;
+  }
+  // Consumes c, white space before it allowed.
+  bool take(char c) {
+    skip_space();
+    if (p_ == end_ || *p_ != uint8_t(c)) return false;
+    p_++;
+    return true;
+  }
+  // The text of the name that next_member gave last, as it stands between its quotes.
+  std::string_view raw_name() const { return raw_name_; }
+  // next_member without unescaping into the same scratch as string(): up to the name, first quote consumed.
+  [[nodiscard]] bool member_comes();
+  [[nodiscard]] bool colon();
+  [[nodiscard]] bool name(std::string_view* s);
+
+ private:
+  bool string_into(std::string_view* s, base::String* scratch);
+  bool string_slow(const uint8_t* start, const uint8_t* p, bool ascii, std::string_view* s, base::String* scratch);
+  bool escape(const uint8_t** at, base::String* scratch);
+  bool literal(const char* text, size_t n);
+  bool open();
+
+  const uint8_t *begin_, *p_, *end_;
+  uint32_t depth_;      // levels left
+  bool fresh_ = false;  // right behind an opening bracket
+  bool failed_ = false;
+  base::Code code_ = base::Code::kOk;
+  const char* error_ = "";
+  size_t error_offset_ = 0;
+  std::string_view raw_name_;
+  base::String name_scratch_, scratch_;
+};
+
+// Line and column (both from 1; columns count characters) of a byte of the text.
+void line_and_column(base::Slice text, size_t offset, size_t* line, size_t* column);
+
+// The integer that a number's characters stand for, exactly: 1e5, 100000.000 and 2.147483647e9 are integers. Grammar as in
+// JSON, checked here too. kNotInteger: a fraction is left; kRange: beyond int64/uint64.
+enum class Integer : uint8_t { kOk, kNotNumber, kNotInteger, kRange };
+Integer read_int64(std::string_view s, int64_t* v);
+Integer read_uint64(std::string_view s, uint64_t* v);
+// The nearest double or float; false: not a JSON number, or too large (*range tells).
+bool read_double(std::string_view s, double* v, bool* range);
+bool read_float(std::string_view s, float* v, bool* range);
+
+}  // namespace zcrpc::json
