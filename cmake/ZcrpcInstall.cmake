@@ -22,6 +22,8 @@ file(RELATIVE_PATH ZCRPC_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${PROJECT_SOURCE_DIR}/pkgconfig/zcrpc.pc.in ${PROJECT_BINARY_DIR}/zcrpc.pc @ONLY)
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+# The .proto texts that users import and protoc does not bring: google/rpc/*.proto.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/proto/ DESTINATION ${CMAKE_INSTALL_DATADIR}/zcrpc/proto FILES_MATCHING PATTERN "*.proto")
 install(TARGETS zcrpc EXPORT zcrpc LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS zcrpc_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${PROJECT_BINARY_DIR}/zcrpc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

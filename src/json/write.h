@@ -16,6 +16,12 @@ void append_quoted(base::String* out, std::string_view s);
 void append_double(base::String* out, double v);
 void append_float(base::String* out, float v);
 
+// The same into memory that is there; each tells how many characters it wrote, at most kMaxNumber, kMaxEscape.
+inline constexpr size_t kMaxNumber = 32, kMaxEscape = 6;
+size_t write_number(double v, char* to);
+size_t write_number(float v, char* to);
+size_t write_escape(uint8_t c, char* to);  // c: a quote, a backslash, or below 0x20
+
 enum class Alphabet : uint8_t { kStandard, kUrl };
 constexpr size_t base64_size(size_t n, bool padded) { return padded ? (n + 2) / 3 * 4 : (n * 4 + 2) / 3; }
 // Writes base64_size(s.size, padded) characters.

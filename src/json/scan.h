@@ -1,0 +1,90 @@
+// Looking for the few bytes that matter in a string, 16 at a time where SSE2 is there, else 8. Never reads past the end.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include "wire/wire.h"
+
+namespace zcrpc::json {
+
+inline constexpr uint64_t kOnes = 0x0101010101010101u;
+inline constexpr uint64_t kHighs = 0x8080808080808080u;
+
+// Whether one of 8 bytes is a quote, a backslash or below 0x20; with High also above 0x7F.
+template <bool High>
+inline bool special8(uint64_t x) {
+  uint64_t quote = x ^ kOnes * '"', slash = x ^ kOnes * '\\';
+  uint64_t hit = ((quote - kOnes) & ~quote) | ((slash - kOnes) & ~slash) | ((x - kOnes * 0x20) & ~x);
+  if constexpr (High) hit |= x;
+  return hit & kHighs;
+}
+template <bool High>
+inline bool special1(uint8_t c) {
+  return c == '"' || c == '\\' || c < 0x20 || (High && c > 0x7F);
+}
+
+#ifdef __SSE2__
+// A bit for each of 16 bytes.
+template <bool High>
+inline uint32_t special16(__m128i x) {
+  __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+  if constexpr (High) {
+    hit = _mm_or_si128(hit, _mm_cmplt_epi8(x, _mm_set1_epi8(0x20)));  // signed: takes in 0x80 to 0xFF
+  } else {
+    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1F)), x));
+  }
+  return uint32_t(_mm_movemask_epi8(hit));
+}
+inline __m128i load16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+#endif
+
+// The first special byte of [p, end), or end.
+template <bool High>
+inline const uint8_t* find_special(const uint8_t* p, const uint8_t* end) {
+#ifdef __SSE2__
+  for (; end - p >= 16; p += 16)
+    if (uint32_t hit = special16<High>(load16(p))) return p + std::countr_zero(hit);
+#endif
+  for (; end - p >= 8; p += 8)
+    if (special8<High>(wire::load_le<uint64_t>(p))) break;
+  while (p < end && !special1<High>(*p)) p++;
+  return p;
+}
+
+// Copies s up to the first byte that JSON escapes and tells how many those were. `to` takes n bytes and 16 more, which
+// may be overwritten.
+inline size_t copy_plain(const uint8_t* s, size_t n, char* to) {
+#ifdef __SSE2__
+  if (n >= 16) {
+    size_t i = 0;
+    for (; n - i >= 16; i += 16) {
+      __m128i x = load16(s + i);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), x);
+      if (uint32_t hit = special16<false>(x)) return i + size_t(std::countr_zero(hit));
+    }
+    if (i == n) return n;
+    // The last 16 again: what overlaps was plain.
+    __m128i x = load16(s + n - 16);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + n - 16), x);
+    uint32_t hit = special16<false>(x);
+    return hit ? n - 16 + size_t(std::countr_zero(hit)) : n;
+  }
+#endif
+  size_t i = 0;
+  for (; n - i >= 8; i += 8) {
+    auto x = wire::load_le<uint64_t>(s + i);
+    if (special8<false>(x)) break;
+    memcpy(to + i, s + i, 8);
+  }
+  for (; i < n && !special1<false>(s[i]); i++) to[i] = char(s[i]);
+  return i;
+}
+
+}  // namespace zcrpc::json
