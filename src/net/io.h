@@ -35,7 +35,6 @@ struct Io {
   int (*epoll_wait)(void* user, int ep, epoll_event* e, int max, int timeout_ms);
   int (*eventfd)(void* user);
   void (*eventfd_write)(void* user, int fd);  // async-signal-safe
-  void (*eventfd_read)(void* user, int fd);
   int (*timerfd)(void* user);                                // monotonic clock
   int (*timerfd_set)(void* user, int fd, int64_t when_ns);   // absolute; 0 disarms
   // Time and chance.

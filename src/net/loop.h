@@ -70,8 +70,8 @@ class Loop {
   void sleep(int timeout_ms);  // [inside]
   void end();
 
-  // [any] Enters the loop if nobody is inside; then leave, which runs deferred work first, and wakes a sleeping turn
-  // that has a timer earlier than it knew of, or events to return (want_turn).
+  // [any] Enters the loop if nobody is inside (Inside below is the usual way). leave runs deferred work first, and
+  // wakes a sleeping turn that has a timer earlier than it knew of, or events to return (want_turn).
   bool try_enter();
   void leave();
   // [any] Whether this very thread is inside.
@@ -79,11 +79,11 @@ class Loop {
   // [any] Whether this thread is running a turn: callbacks may run.
   bool in_turn() const { return inside() && turning_; }
   // [inside] A sleeping turn must return (an event waits for its caller).
-  void want_turn() { want_turn_ = true; }
+  void want_turn(bool yes = true) { want_turn_ = yes; }
 
   // [inside] Descriptors. Events: EPOLLIN, EPOLLOUT; EPOLLERR and EPOLLHUP come by themselves.
   base::Status add(Handler* h, uint32_t events);
-  void modify(Handler* h, uint32_t events);
+  [[nodiscard]] bool modify(Handler* h, uint32_t events);  // false: the system refused; close the descriptor
   void remove(Handler* h);  // before its descriptor is closed
 
   // [inside] Timers; due times are io()->monotonic_ns. Setting again moves it. Neither allocates nor fails.
@@ -99,8 +99,8 @@ class Loop {
   void defer(Deferred* d);
   void undefer(Deferred* d);
 
-  // Process id at creation: a child after fork may only free.
-  bool forked() const;
+  // [any] Whether this process is a child that inherited the loop by fork: then it may only free it.
+  bool forked() const { return *alive_ == 0; }
 
  private:
   explicit Loop(const Options& o) : o_(o), slots_(o.allocator) {}
@@ -118,7 +118,7 @@ class Loop {
   };
   Options o_;
   int ep_ = -1, wake_fd_ = -1, timer_fd_ = -1;
-  int pid_ = 0;
+  volatile const uint32_t* alive_ = nullptr;  // a page that the kernel wipes in a child
   std::mutex mutex_;
   std::atomic<std::thread::id> owner_{};
   std::atomic<bool> woken_{false};
@@ -136,6 +136,22 @@ class Loop {
   Timers timers_;
   Deferred deferred_head_;             // a ring
   epoll_event batch_[128];             // of the turn alone
+};
+
+// Inside a loop for a scope, if that can be had without waiting. On a thread that is inside already it does nothing.
+class Inside {
+ public:
+  explicit Inside(Loop* l) : loop_(l), nested_(l->inside()), entered_(!nested_ && l->try_enter()) {}
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+  ~Inside() {
+    if (entered_) loop_->leave();
+  }
+  explicit operator bool() const { return nested_ || entered_; }
+
+ private:
+  Loop* loop_;
+  bool nested_, entered_;
 };
 
 }  // namespace zcrpc::net

@@ -1,5 +1,5 @@
 // A hierarchical timing wheel: setting and clearing a timer is O(1), never allocates and never fails. Resolution 1 ms,
-// never early; reach over two years (later ones fire then, and their owner looks at the clock).
+// never early; reach 2^42 ms after boot, which is 139 years.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ class Timers {
   static constexpr int64_t kNsPerMs = 1'000'000;
 
  private:
-  static constexpr int kLevels = 6, kBits = 6, kSlots = 1 << kBits;
+  static constexpr int kLevels = 7, kBits = 6, kSlots = 1 << kBits;
   void place(Timer* t);
   static void link(Timer* head, Timer* t);
   static void unlink(Timer* t);

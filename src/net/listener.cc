@@ -1,0 +1,217 @@
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+
+namespace zcrpc::net {
+
+using base::Code;
+using base::Result;
+using base::Status;
+
+namespace {
+
+constexpr int64_t kPauseNs = 100 * Timers::kNsPerMs;
+constexpr int kAcceptsARound = 64;  // so that new connections do not starve the others
+
+Status bad(std::string_view text) {
+  return Status::format(Code::kInvalidArgument, "address \"%.*s\": want host:port, [v6]:port or unix:/path",
+                        int(text.size() < 200 ? text.size() : 200), text.data());
+}
+
+Status failed(const char* what, const Address& a, int e) {
+  char text[kAddressText];
+  format_address(a, text);
+  return Status::format(Code::kUnavailable, "%s %s: %s", what, text, strerrordesc_np(-e));
+}
+
+// A socket file that nobody answers on any more.
+bool stale(const Io* io, const Address& a) {
+  int fd = io->socket(io->user, AF_UNIX, SOCK_STREAM, 0);
+  if (fd < 0) return false;
+  int r = io->connect(io->user, fd, &a.of.any, a.size);
+  io->close(io->user, fd);
+  return r == -ECONNREFUSED;
+}
+
+Result<int> bind_socket(const Io* io, const Address& a, bool again) {
+  int family = a.of.any.sa_family;
+  int fd = io->socket(io->user, family, SOCK_STREAM, 0);
+  if (fd < 0) return failed("socket for", a, fd);
+  int on = 1, r = 0;
+  if (family != AF_UNIX) {
+    r = io->setsockopt(io->user, fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    // Only further sockets of ours say so before bind: the first one must find a port that another server has.
+    if (r >= 0 && again) r = io->setsockopt(io->user, fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (r >= 0 && family == AF_INET6) {
+      int only = !IN6_IS_ADDR_UNSPECIFIED(&a.of.v6.sin6_addr);
+      r = io->setsockopt(io->user, fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
+    }
+  }
+  if (r >= 0) r = io->bind(io->user, fd, &a.of.any, a.size);
+  if (r >= 0 && family != AF_UNIX && !again) r = io->setsockopt(io->user, fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  if (r >= 0) return fd;
+  io->close(io->user, fd);
+  if (r == -EADDRINUSE && family == AF_UNIX && stale(io, a) && ::unlink(a.of.local.sun_path) == 0) return bind_socket(io, a, again);
+  return failed("bind", a, r);
+}
+
+}  // namespace
+
+Status parse_address(std::string_view text, Address* out) {
+  *out = {};
+  if (text.starts_with("unix:")) {
+    std::string_view path = text.substr(5);
+    if (path.empty() || path.size() >= sizeof out->of.local.sun_path || path.find('\0') != path.npos) return bad(text);
+    out->of.local.sun_family = AF_UNIX;
+    memcpy(out->of.local.sun_path, path.data(), path.size());
+    out->size = socklen_t(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+    return {};
+  }
+  size_t colon = text.rfind(':');
+  if (colon == text.npos) return bad(text);
+  std::string_view host = text.substr(0, colon), digits = text.substr(colon + 1);
+  uint16_t port = 0;
+  auto [end, e] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (e != std::errc() || end != digits.data() + digits.size()) return bad(text);
+  bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = "127.0.0.1";
+  if (host == "*" && !bracketed) {
+    host = "::";
+    bracketed = true;
+  }
+  char name[INET6_ADDRSTRLEN];
+  if (host.empty() || host.size() >= sizeof name) return bad(text);
+  memcpy(name, host.data(), host.size());
+  name[host.size()] = '\0';
+  if (!bracketed && inet_pton(AF_INET, name, &out->of.v4.sin_addr) == 1) {
+    out->of.v4.sin_family = AF_INET;
+    out->of.v4.sin_port = htons(port);
+    out->size = sizeof out->of.v4;
+    return {};
+  }
+  if (bracketed && inet_pton(AF_INET6, name, &out->of.v6.sin6_addr) == 1) {
+    out->of.v6.sin6_family = AF_INET6;
+    out->of.v6.sin6_port = htons(port);
+    out->size = sizeof out->of.v6;
+    return {};
+  }
+  return bad(text);
+}
+
+size_t format_address(const Address& a, char* out) {
+  char host[INET6_ADDRSTRLEN] = "";
+  int n = 0;
+  switch (a.of.any.sa_family) {
+    case AF_INET:
+      inet_ntop(AF_INET, &a.of.v4.sin_addr, host, sizeof host);
+      n = snprintf(out, kAddressText, "%s:%u", host, ntohs(a.of.v4.sin_port));
+      break;
+    case AF_INET6: {
+      const in6_addr& v6 = a.of.v6.sin6_addr;
+      if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+        inet_ntop(AF_INET, v6.s6_addr + 12, host, sizeof host);
+        n = snprintf(out, kAddressText, "%s:%u", host, ntohs(a.of.v6.sin6_port));
+      } else {
+        inet_ntop(AF_INET6, &v6, host, sizeof host);
+        n = snprintf(out, kAddressText, "[%s]:%u", host, ntohs(a.of.v6.sin6_port));
+      }
+      break;
+    }
+    case AF_UNIX: {
+      size_t named = a.size > offsetof(sockaddr_un, sun_path) ? a.size - offsetof(sockaddr_un, sun_path) : 0;
+      n = snprintf(out, kAddressText, "unix:%.*s", int(strnlen(a.of.local.sun_path, named)), a.of.local.sun_path);
+      break;
+    }
+    default: out[0] = '\0';
+  }
+  return n < 0 ? 0 : size_t(n);
+}
+
+Result<int> listen_on(const Io* io, const Address& a, int backlog, Address* bound) {
+  Result<int> fd = bind_socket(io, a, false);
+  if (!fd.ok()) return fd;
+  *bound = {};
+  bound->size = sizeof bound->of;
+  int r = io->listen(io->user, *fd, backlog);
+  if (r >= 0) r = io->getsockname(io->user, *fd, &bound->of.any, &bound->size);
+  if (r >= 0) return fd;
+  io->close(io->user, *fd);
+  return failed("listen on", a, r);
+}
+
+Result<int> listen_again(const Io* io, const Address& bound, int backlog) {
+  if (bound.of.any.sa_family == AF_UNIX) return -1;
+  Result<int> fd = bind_socket(io, bound, true);
+  if (!fd.ok()) return fd;
+  if (int r = io->listen(io->user, *fd, backlog); r < 0) {
+    io->close(io->user, *fd);
+    return failed("listen on", bound, r);
+  }
+  return fd;
+}
+
+Status Listener::open(Loop* l, int fd, bool shared, void (*accepted)(void*, int, const Address&), void* user) {
+  shared_ = shared;
+  accepted_ = accepted;
+  user_ = user;
+  handler_.self = this;
+  handler_.fd = fd;
+  handler_.ready = [](Handler* h, uint32_t) { static_cast<Waiter*>(h)->self->accept_some(kAcceptsARound); };
+  pause_.self = this;
+  pause_.fire = [](Timer* t) { static_cast<Pause*>(t)->self->resume(); };
+  ZCRPC_TRY(l->add(&handler_, EPOLLIN | (shared ? uint32_t(EPOLLEXCLUSIVE) : 0u)));
+  loop_ = l;
+  waiting_ = true;
+  return {};
+}
+
+void Listener::close() {
+  if (!loop_) return;
+  loop_->clear_timer(&pause_);
+  if (waiting_) loop_->remove(&handler_);
+  waiting_ = false;
+  loop_ = nullptr;
+}
+
+void Listener::pause() {
+  if (!loop_ || !waiting_) return;
+  loop_->remove(&handler_);  // an exclusive wait cannot be modified
+  waiting_ = false;
+}
+
+void Listener::resume() {
+  if (!loop_ || waiting_) return;
+  waiting_ = loop_->add(&handler_, EPOLLIN | (shared_ ? uint32_t(EPOLLEXCLUSIVE) : 0u)).ok();
+  if (!waiting_) loop_->set_timer(&pause_, loop_->now() + kPauseNs);
+}
+
+void Listener::accept_queued() { accept_some(1 << 20); }
+
+void Listener::accept_some(int most) {
+  const Io* io = loop_->io();
+  for (int i = 0; i < most && loop_; i++) {
+    Address peer;
+    peer.size = sizeof peer.of;
+    int fd = io->accept(io->user, handler_.fd, &peer.of.any, &peer.size);
+    if (fd >= 0) {
+      accepted_(user_, fd, peer);
+      continue;
+    }
+    // Errors of the connection that was being accepted are not ours (accept(2)).
+    if (fd == -ECONNABORTED || fd == -EINTR || fd == -EPROTO || fd == -ENETDOWN || fd == -EHOSTUNREACH || fd == -ENETUNREACH) continue;
+    if (fd == -EAGAIN) return;
+    loop_->log().format(base::LogLevel::kWarning, "accept: %s; pausing for 100 ms", strerrordesc_np(-fd));
+    pause();
+    loop_->set_timer(&pause_, loop_->now() + kPauseNs);
+    return;
+  }
+}
+
+}  // namespace zcrpc::net

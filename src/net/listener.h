@@ -1,0 +1,70 @@
+// Addresses to listen on, and accepting from them inside a loop.
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include <string_view>
+
+#include "base/status.h"
+#include "net/loop.h"
+
+namespace zcrpc::net {
+
+struct Address {
+  union {
+    sockaddr any;
+    sockaddr_in v4;
+    sockaddr_in6 v6;
+    sockaddr_un local;
+  } of{};
+  socklen_t size = 0;
+};
+
+// Long enough for format's text and its zero.
+inline constexpr size_t kAddressText = 128;
+
+// "192.0.2.1:80", "[2001:db8::1]:80", "localhost:80", "*:80" (every interface), "unix:/path". No names are looked up.
+base::Status parse_address(std::string_view text, Address* out);
+// The same form; returns its length. An unnamed local socket is "unix:".
+size_t format_address(const Address& a, char* out);
+
+// A bound and listening descriptor. Port 0: the system picks one, *bound tells. A path that a dead server left behind is
+// removed; unavailable: it is in use, or the system says no.
+base::Result<int> listen_on(const Io* io, const Address& a, int backlog, Address* bound);
+// One more descriptor on a TCP port that listen_on bound: the kernel spreads connections over them. Local sockets
+// cannot: -1, and all loops accept from the one.
+base::Result<int> listen_again(const Io* io, const Address& bound, int backlog);
+
+// Accepts inside a loop. When the process or the system is out of descriptors or memory it pauses for 100 ms.
+class Listener {
+ public:
+  // Takes over fd's events, not fd itself. shared: other loops wait for the same descriptor.
+  base::Status open(Loop* l, int fd, bool shared, void (*accepted)(void* user, int fd, const Address& peer), void* user);
+  void close();  // leaves fd open
+  void pause();  // accepts no more until resume
+  void resume();
+  // Takes what is queued in the kernel at this moment.
+  void accept_queued();
+  bool is_open() const { return loop_ != nullptr; }
+  int fd() const { return handler_.fd; }
+
+ private:
+  struct Waiter : Handler {
+    Listener* self;
+  };
+  struct Pause : Timer {
+    Listener* self;
+  };
+  void accept_some(int most);
+
+  Loop* loop_ = nullptr;
+  Waiter handler_;
+  Pause pause_;
+  bool waiting_ = false;
+  bool shared_ = false;
+  void (*accepted_)(void*, int, const Address&) = nullptr;
+  void* user_ = nullptr;
+};
+
+}  // namespace zcrpc::net
