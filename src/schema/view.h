@@ -40,19 +40,29 @@ inline T load(const void* p) {
 
 inline bool bit_of(View v, uint32_t bit) { return load<uint32_t>(bytes_of(v) + 12 + 4 * (bit / 32)) >> (bit % 32) & 1; }
 
+// Sparse messages: how many set bits lie below this one, which is the place of its slot.
+inline uint32_t sparse_rank(View v, uint32_t bit) {
+  uint32_t rank = 0, word = bit / 32;
+  for (uint32_t i = 0; i < word; i++) rank += uint32_t(std::popcount(load<uint32_t>(bytes_of(v) + 12 + 4 * i)));
+  return rank + uint32_t(std::popcount(load<uint32_t>(bytes_of(v) + 12 + 4 * word) & ((1u << bit % 32) - 1)));
+}
+const uint8_t* extension_slot(View v, const Field* f);  // nullptr: not set
+
 // The slot of a field that its message may hold: nullptr when it cannot be set (absent in a sparse message, another
-// member of its oneof). For plain messages a slot is there even when the field is absent; it then holds zeros.
+// member of its oneof, an extension that is not set). For plain messages a slot is there even when the field is absent;
+// it then holds zeros.
 inline const uint8_t* slot_of(View v, const Field* f) {
   const Message* m = f->parent;
+  if (f->extension) [[unlikely]] return extension_slot(v, f);
   if (!m->sparse) [[likely]] {
     if (f->case_offset && load<uint32_t>(bytes_of(v) + f->case_offset) != f->number) return nullptr;
     return bytes_of(v) + f->offset;
   }
-  if (!bit_of(v, f->bit)) return nullptr;
-  uint32_t rank = 0, word = f->bit / 32;
-  for (uint32_t i = 0; i < word; i++) rank += uint32_t(std::popcount(load<uint32_t>(bytes_of(v) + 12 + 4 * i)));
-  rank += uint32_t(std::popcount(load<uint32_t>(bytes_of(v) + 12 + 4 * word) & ((1u << f->bit % 32) - 1)));
-  return bytes_of(v) + m->size + 8 * rank;
+  return bit_of(v, f->bit) ? bytes_of(v) + m->size + 8 * sparse_rank(v, f->bit) : nullptr;
+}
+// Whether the slot of a singular number or string holds a value that came with the message.
+inline bool filled(View v, const Field* f) {
+  return f->bit == ZCRPC_NO_BIT || f->parent->sparse || !f->presence || bit_of(v, f->bit);
 }
 
 // Native bits of a number in a slot or array: zero-extended for 32-bit kinds and float; int32, sint32, sfixed32 and enum
@@ -77,7 +87,7 @@ bool has(View v, const Field* f);
 const Field* which(View v, const Oneof* o);
 inline uint64_t number(View v, const Field* f) {  // the default when absent; bits as bits_at
   const uint8_t* s = v ? slot_of(v, f) : nullptr;
-  if (!s || (f->presence && f->bit != ZCRPC_NO_BIT && !bit_of(v, f->bit))) {
+  if (!s || !filled(v, f)) {
     auto d = uint32_t(f->default_bits);
     bool is_signed = f->kind == Kind::kInt32 || f->kind == Kind::kSint32 || f->kind == Kind::kSfixed32 || f->kind == Kind::kEnum;
     return is_signed ? uint64_t(int64_t(int32_t(d))) : f->default_bits;
@@ -86,7 +96,7 @@ inline uint64_t number(View v, const Field* f) {  // the default when absent; bi
 }
 inline base::Slice string(View v, const Field* f) {
   const uint8_t* s = v ? slot_of(v, f) : nullptr;
-  if (!s || (f->presence && f->bit != ZCRPC_NO_BIT && !bit_of(v, f->bit))) return f->default_bytes;
+  if (!s || !filled(v, f)) return f->default_bytes;
   auto r = load<zcrpc_str>(s);
   return {input_of(v) + r.offset, r.len};
 }
