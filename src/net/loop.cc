@@ -230,6 +230,12 @@ bool Loop::try_enter() {
   return true;
 }
 
+void Loop::enter() {
+  mutex_.lock();
+  enter_locked();
+  refresh();
+}
+
 void Loop::leave() {
   run_deferred();
   if (!asleep_) arm();

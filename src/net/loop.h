@@ -73,6 +73,7 @@ class Loop {
   // [any] Enters the loop if nobody is inside (Inside below is the usual way). leave runs deferred work first, and
   // wakes a sleeping turn that has a timer earlier than it knew of, or events to return (want_turn).
   bool try_enter();
+  void enter();  // waits until a thread that is inside has left; not from inside
   void leave();
   // [any] Whether this very thread is inside.
   bool inside() const { return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id(); }

@@ -88,7 +88,7 @@ void Names::watch(int fd, bool readable, bool writable) {
       (void)loop_->modify(s, events);
       return;
     }
-    loop_->remove(s);
+    if (!loop_->forked()) loop_->remove(s);  // the epoll set is the parent's too
     *at = s->next;
     a->free(s, sizeof(Socket), a->user);
     return;

@@ -28,7 +28,7 @@ struct Call;
 // a stream has its own), so that delivering cannot fail for want of memory.
 struct Event {
   zcrpc_event record{};            // data and index are addresses here; call and tag are filled in when it is delivered
-  Call* call = nullptr;            // a reference is held from push until it has been released
+  Call* call = nullptr;            // a reference is held from push until release; nullptr: RELEASED and DRAINED
   schema::View message = nullptr;  // what record.index describes
   Event* next = nullptr;
   void (*released)(Event*) = nullptr;  // [inside] after the consumer is done with it; may free it; nullptr: nothing
@@ -54,18 +54,36 @@ struct Verbs {
   // buffer if that is set (its reference passes), else copied before return; meta: a metadata block or empty.
   base::Status (*op)(Call* c, const zcrpc_op* op, base::Slice message, base::Buffer* buffer, base::Slice meta);
   void (*unreferenced)(Call* c);                              // the last reference has gone
+  bool (*forked)(const Call* c);                              // never null: this process inherited the call by fork
 };
 
 // Flags that any thread may look at.
 enum : uint32_t {
   kServerSide = 1,   // never changes
   kDone = 2,         // DONE has been decided: no more events will be made
-  kForked = 4,
+};
+
+// What zcrpc_stats tells. Each loop writes its own, any thread may read.
+struct Counters {
+  std::atomic<uint64_t> calls{0}, calls_failed{0}, calls_now{0}, connections{0}, connections_now{0}, bytes_in{0}, bytes_out{0},
+      messages_in{0}, messages_out{0}, copies_in{0}, copies_out{0}, bytes_copied_in{0}, bytes_copied_out{0}, allocations{0},
+      refused{0}, retries{0}, late_ops{0}, buffers_now{0}, memory_now{0};
+  // There is one writer, so no locked instruction is needed.
+  static void add(std::atomic<uint64_t>& c, uint64_t n) { c.store(c.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void copied_in(size_t n) {
+    add(copies_in, 1);
+    add(bytes_copied_in, n);
+  }
+  void copied_out(size_t n) {
+    add(copies_out, 1);
+    add(bytes_copied_out, n);
+  }
 };
 
 struct Call {
   const Verbs* verbs = nullptr;
   Hub* hub = nullptr;
+  Counters* counters = nullptr;               // of the server or channel on this loop
   std::atomic<uint32_t> refs{1};
   std::atomic<uint32_t> flags{0};
   uint64_t id = 0;                            // set by Hub::add

@@ -41,7 +41,7 @@ Call* Hub::find(uint64_t id) const {
 }
 
 void Hub::push(Event* e) {
-  e->call->retain();
+  if (e->call) e->call->retain();
   e->next = nullptr;
   (tail_ ? tail_->next : head_) = e;
   tail_ = e;
@@ -57,6 +57,7 @@ void Hub::release(Event* e) {
   Call* c = e->call;
   bool last = e->record.kind == ZCRPC_EVENT_DONE;
   if (e->released) e->released(e);
+  if (!c) return;
   if (last) remove(c);
   c->release();
 }
@@ -67,7 +68,7 @@ void Hub::run_functions() {
   while (Event* e = head_) {
     pop();
     Call* c = e->call;
-    if (!c->fn) {
+    if (!c || !c->fn) {
       e->next = nullptr;
       (kept_tail ? kept_tail->next : kept_head) = e;
       kept_tail = e;

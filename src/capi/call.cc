@@ -1,0 +1,89 @@
+// Section 8: calls, the same object on both sides. What a side does lies behind rpc::Verbs.
+#include "capi/loop.h"
+
+#include "capi/guard.h"
+
+using namespace zcrpc;
+using namespace zcrpc::capi;
+using base::Code;
+using base::Status;
+
+namespace {
+
+// A child after fork may release a call that it inherited, and do nothing else with it.
+bool usable(const rpc::Call* c) { return c && !c->verbs->forked(c); }
+
+Status no_call(const rpc::Call* c) {
+  return c ? Status(Code::kFailedPrecondition, "the call belongs to the parent process") : wrong("no call");
+}
+Status other_side() { return Status(Code::kFailedPrecondition, "not a thing for this side of a call"); }
+
+}  // namespace
+
+zcrpc_call* zcrpc_call_retain(zcrpc_call* c) {
+  if (c) from_c(c)->retain();
+  return c;
+}
+
+void zcrpc_call_release(zcrpc_call* c) {
+  if (c) from_c(c)->release();
+}
+
+uint64_t zcrpc_call_id(const zcrpc_call* c) { return c ? from_c(c)->id : 0; }
+
+void zcrpc_call_set_user(zcrpc_call* c, void* user) {
+  if (c) from_c(c)->user = user;
+}
+
+void* zcrpc_call_user(const zcrpc_call* c) { return c ? from_c(c)->user : nullptr; }
+
+zcrpc_encoder* zcrpc_call_encoder(zcrpc_call* c) { return usable(from_c(c)) ? to_c(from_c(c)->encoder) : nullptr; }
+
+void zcrpc_call_cancel(zcrpc_call* call) {
+  rpc::Call* c = from_c(call);
+  if (usable(c) && c->verbs->cancel) c->verbs->cancel(c);
+}
+
+void zcrpc_call_finish(zcrpc_call* call, zcrpc_error* status) {
+  rpc::Call* c = from_c(call);
+  if (usable(c) && c->verbs->finish) {
+    c->verbs->finish(c, Status(from_c(status)));
+  } else {
+    zcrpc_error_free(status);
+  }
+}
+
+zcrpc_code zcrpc_call_fail(zcrpc_call* call, zcrpc_code code, const char* text, size_t len) {
+  // What is not an error cannot be failed with; the peer hears of an internal one.
+  if (code < ZCRPC_CANCELED || code > ZCRPC_UNAUTHENTICATED) code = ZCRPC_INTERNAL;
+  zcrpc_call_finish(call, to_c(Status(Code(code), given(text, len).text()).take()));
+  return code;
+}
+
+zcrpc_metadata* zcrpc_call_metadata(zcrpc_call* call, int32_t which) {
+  rpc::Call* c = from_c(call);
+  return usable(c) && c->verbs->metadata ? to_c(c->verbs->metadata(c, which)) : nullptr;
+}
+
+const zcrpc_error* zcrpc_call_error(const zcrpc_call* call) {
+  const rpc::Call* c = from_c(call);
+  return c && c->has(rpc::kDone) ? to_c(static_cast<const base::Error*>(c->error)) : nullptr;
+}
+
+int64_t zcrpc_call_time_left(const zcrpc_call* call) {
+  const rpc::Call* c = from_c(call);
+  return usable(c) && c->verbs->time_left_ms ? c->verbs->time_left_ms(c) : -1;
+}
+
+int32_t zcrpc_call_is_done(const zcrpc_call* c) { return c && from_c(c)->has(rpc::kDone); }
+
+void zcrpc_call_get_info(const zcrpc_call* call, zcrpc_call_info* out) {
+  if (!out) return;
+  uint32_t size = out->struct_size;
+  if (size < sizeof *out) return;
+  *out = {};
+  out->struct_size = size;
+  out->peer = out->peer_certificate = slice_of(base::Slice());
+  const rpc::Call* c = from_c(call);
+  if (usable(c) && c->verbs->info) c->verbs->info(c, out);
+}
