@@ -18,18 +18,23 @@ class Encoder;
 
 Encoder* encoder_new(const schema::Message* type);   // nullptr without memory; type may be null until reset
 void encoder_free(Encoder* e);
-// Forgets all and starts a message of that type; keeps memory. headroom: bytes left free before the message in the
-// first chunk of output, for a caller that writes frame and envelope heads there.
+// Forgets all and starts a message of that type; keeps memory (trim gives it back). headroom: bytes left free before
+// the message in the first chunk of output, for a caller that writes frame and envelope heads there.
 void reset(Encoder* e, const schema::Message* type, size_t headroom = 0);
+// The same into the caller's memory, which has to last until the next reset; what does not fit moves to memory of the
+// encoder's own. in_place() tells, at the end, whether it did fit: then the message lies at `memory`, size() long.
+void reset_in(Encoder* e, const schema::Message* type, uint8_t* memory, size_t capacity);
+bool in_place(const Encoder* e);
+void trim(Encoder* e, size_t keep);                  // after reset: frees own memory if it is more than that
 const schema::Message* type_of(const Encoder* e);    // of the innermost open message
 
-// Puts by field number check number and kind; by Field they trust the caller (JSON, text, copies).
+// Puts by field number check number, kind and range; by Field they trust the caller (JSON, text, copies).
 void put_int64(Encoder* e, uint32_t field, int64_t v);
 void put_uint64(Encoder* e, uint32_t field, uint64_t v);
 void put_double(Encoder* e, uint32_t field, double v);
 void put_string(Encoder* e, uint32_t field, base::Slice s);
 void put_buffer(Encoder* e, uint32_t field, base::Buffer* b, size_t offset, size_t size);
-void put_view(Encoder* e, uint32_t field, schema::View v);
+void put_view(Encoder* e, uint32_t field, schema::View v);             // byte for byte through its wire range
 void put_int64s(Encoder* e, uint32_t field, const int64_t* v, size_t n);
 void put_doubles(Encoder* e, uint32_t field, const double* v, size_t n);
 void put_raw(Encoder* e, base::Slice fields);
@@ -48,9 +53,10 @@ void put_fields(Encoder* e, schema::View v);
 
 bool failed(const Encoder* e);
 base::Status take_status(Encoder* e);                // why; OK if it has not failed
-void fail(Encoder* e, base::Status s);               // sticks, unless one sticks already
-size_t size(Encoder* e);                             // bytes of the message so far (all sub-messages ended)
+void fail(Encoder* e, base::Status s);               // sticks, unless one sticks already; its path is the open field's
+size_t size(const Encoder* e);                       // bytes of the message so far, references counted
 
+// Results. Each seals the message: later puts are mistakes until reset. Open sub-messages are one, too.
 // One buffer with everything; its reference is the caller's.
 base::Result<base::Buffer*> finish(Encoder* e);
 // The parts in order, borrowed until reset. A part whose buffer is set is by reference and retained by the encoder.
@@ -59,8 +65,14 @@ struct Part {
   base::Buffer* buffer;  // nullptr: encoder's own memory
 };
 base::Result<std::span<const Part>> gather(Encoder* e);
+// The message where it lies, if nothing of it is by reference (null data otherwise: gather). Borrowed until reset; the
+// headroom before it may be written.
+base::Result<base::Slice> contiguous(Encoder* e);
+// The chunk itself, without a copy: the message lies `offset` (the headroom) into it and the encoder forgets it.
+// nullptr in an ok result: something is by reference, or it lies in memory of the caller.
+base::Result<base::Buffer*> take_chunk(Encoder* e, size_t* offset);
 
-// Bytes that put_fields would write, without writing; and an upper bound that is cheap.
+// Bytes that put_fields would write, without writing (SIZE_MAX: no memory for the walk); and a bound without a walk.
 size_t encoded_size(schema::View v);
 size_t encoded_bound(schema::View v);
 

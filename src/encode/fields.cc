@@ -1,0 +1,505 @@
+// put_fields and encoded_size: one walk over a view, for two kinds of output, so that size and bytes cannot disagree.
+// Nested messages lie on a stack of our own.
+#include <bit>
+
+#include "encode/state.h"
+
+namespace zcrpc::encode {
+
+using base::Code;
+using base::Slice;
+using base::Status;
+using schema::Field;
+using schema::Kind;
+using schema::Message;
+using schema::View;
+
+namespace {
+
+template <class T>
+T load(const uint8_t* p) {
+  return schema::load<T>(p);
+}
+
+constexpr uint32_t kItemStart = 1 << 3 | 3, kItemEnd = 1 << 3 | 4, kItemType = 2 << 3, kItemMessage = 3 << 3 | 2;
+
+// Bytes of the length prefix that a sub-message came with: a good guess of the one it will get.
+uint8_t prefix_guess(View v, const uint8_t* input) {
+  if (v->type_no & (ZCRPC_HEAD_MERGED | ZCRPC_HEAD_GROUP | ZCRPC_HEAD_ROOT)) return 2;
+  const uint8_t* q = input + v->start;
+  if (q[0] < 0x80) [[likely]]
+    return 1;
+  uint64_t n = 0;
+  for (unsigned shift = 0; shift < 35; shift += 7, q++) {
+    n |= uint64_t(*q & 0x7F) << shift;
+    if (*q < 0x80) break;
+  }
+  size_t size = wire::varint_size(n);
+  return uint8_t(size < 5 ? size : 5);
+}
+
+// ---- Outputs. A position is passed through every call, so that it stays in a register.
+
+// Counts.
+struct Counter {
+  using Pos = size_t;
+  static constexpr bool kWrites = false;
+
+  bool failed() const { return false; }
+  Pos tag(Pos p, uint32_t t) { return p + wire::varint_size(t); }
+  Pos varint(Pos p, uint64_t v) { return p + wire::varint_size(v); }
+  Pos tagged(Pos p, uint32_t t, Kind k, uint64_t bits) { return p + wire::varint_size(t) + value_size(k, bits); }
+  Pos value(Pos p, Kind k, uint64_t bits) { return p + value_size(k, bits); }
+  Pos string(Pos p, uint32_t t, Slice s) { return p + wire::varint_size(t) + wire::varint_size(s.size) + s.size; }
+  Pos raw(Pos p, Slice s) { return p + s.size; }
+  // A length of so many bytes, known beforehand, and whether they may then be written as one block.
+  Pos open(Pos p, size_t* at, uint8_t*, uint8_t) {
+    *at = p;
+    return p;
+  }
+  Pos close(Pos p, size_t at, uint8_t, const Level&) { return p + wire::varint_size(p - at); }
+  void mark(Level&) {}
+};
+
+// Writes at an encoder's cursor.
+struct Writer {
+  using Pos = uint8_t*;
+  static constexpr bool kWrites = true;
+  Encoder* e;
+  const uint8_t* safe;     // 32 bytes of the input may be read from here
+  base::Buffer* holder;    // of the input; or nullptr
+
+  bool failed() const { return e->is_failed; }
+  // Room for a tag, a length and a number. After a failure: in the scratch memory.
+  Pos room(Pos p) {
+    if (size_t(e->end - p) >= kRoom) [[likely]]
+      return p;
+    return more(p, kRoom);
+  }
+  [[gnu::noinline]] Pos more(Pos p, size_t n) {
+    if (!e->is_failed) {
+      e->p = p;
+      if (e->room(n)) return e->p;
+    }
+    return lost();
+  }
+  Pos lost() {
+    e->end = e->scratch + sizeof e->scratch - kOverrun;
+    return e->scratch;
+  }
+  Pos tag(Pos p, uint32_t t) { return put_varint(room(p), t); }
+  Pos varint(Pos p, uint64_t v) { return put_varint(room(p), v); }
+  Pos tagged(Pos p, uint32_t t, Kind k, uint64_t bits) { return put_value(put_varint(room(p), t), k, bits); }
+  Pos value(Pos p, Kind k, uint64_t bits) { return put_value(room(p), k, bits); }
+  Pos string(Pos p, uint32_t t, Slice s) {
+    if (size_t(e->end - p) < s.size + kRoom) [[unlikely]]
+      return long_string(p, t, s);
+    p = put_varint(put_varint(p, t), s.size);
+    copy_blocks(p, s.data, s.size, safe);
+    return p + s.size;
+  }
+  [[gnu::noinline]] Pos long_string(Pos p, uint32_t t, Slice s) {
+    p = put_varint(put_varint(room(p), t), s.size);
+    return raw(p, s);
+  }
+  Pos raw(Pos p, Slice s) {
+    if (s.size >= kByReference && holder && !e->is_failed) {
+      e->p = p;
+      return e->refer(holder, s) ? e->p : lost();
+    }
+    if (size_t(e->end - p) < s.size) {
+      p = more(p, s.size);
+      if (e->is_failed) return p;
+    }
+    copy(p, s.data, s.size);
+    return p + s.size;
+  }
+  Pos open(Pos p, size_t* at, uint8_t* guess, uint8_t g) {
+    p = room(p);
+    *at = size_t(p - e->base);
+    *guess = g;
+    return p + g;
+  }
+  Pos close(Pos p, size_t at, uint8_t guess, const Level& l) {
+    if (e->is_failed) return p;
+    size_t n = size_t(p - e->base) - at - guess;
+    if (n < 0x80 && guess == 1 && e->refs == l.refs) [[likely]] {
+      e->base[at] = uint8_t(n);
+      return p;
+    }
+    e->p = p;
+    return close_length(e, at, &guess, l.refs, l.first_cut) ? e->p : lost();
+  }
+  void mark(Level& l) {
+    l.refs = e->refs;
+    l.first_cut = e->cuts.size();
+  }
+};
+
+// ---- The walk
+
+template <class Out>
+class Walk {
+ public:
+  using Pos = typename Out::Pos;
+  Walk(Out& out, Levels& levels, View root)
+      : out_(out), levels_(levels), input_(schema::input_of(root)), index_(reinterpret_cast<const uint8_t*>(schema::index_of(root))) {}
+
+  // Less than all was written if the output failed, or if no_memory().
+  Pos run(Pos p, View root);
+  bool no_memory() const { return no_memory_; }
+
+ private:
+  bool enter(View v, Level::Close close);
+  Pos fields(Pos p);
+  Pos field(Pos p, const Field* f, const uint8_t* slot, bool explicitly);
+  Pos message(Pos p, const Field* f, View child);
+  Pos item(Pos p, const Field* f, View child);
+  Pos next_element(Pos p);
+  Pos next_entry(Pos p);
+  Pos repeated(Pos p, const Field* f, const uint8_t* slot);
+  Pos packed(Pos p, const Field* f, const uint8_t* data, uint32_t n, bool borrowed);
+  Pos map(Pos p, const Field* f, const zcrpc_run& run);
+  Pos unknown(Pos p, View v);
+  Pos leave(Pos p);
+  Slice text(const uint8_t* slot) const {
+    auto r = load<zcrpc_str>(slot);
+    return {input_ + r.offset, r.len};
+  }
+  // Size and bytes of a map's key, or value if it is no message.
+  size_t scalar_size(const Field* f, const uint8_t* slot) const {
+    if (!schema::is_string(f->kind)) return 1 + value_size(f->kind, schema::bits_at(f->kind, slot));
+    size_t n = load<zcrpc_str>(slot).len;
+    return 1 + wire::varint_size(n) + n;
+  }
+  Pos scalar(Pos p, const Field* f, const uint8_t* slot) {
+    if (schema::is_string(f->kind)) return out_.string(p, length_tag(f), text(slot));
+    return out_.tagged(p, element_tag(f), f->kind, schema::bits_at(f->kind, slot));
+  }
+
+  Out& out_;
+  Levels& levels_;
+  const uint8_t* input_;
+  const uint8_t* index_;
+  Level* l_ = nullptr;   // the innermost
+  bool turn_ = false;    // a message was entered, or a run of them begun: back to the main loop
+  bool no_memory_ = false;
+};
+
+template <class Out>
+bool Walk<Out>::enter(View v, Level::Close close) {
+  Level* l = levels_.push();
+  turn_ = true;
+  if (!l) {
+    no_memory_ = true;
+    return false;
+  }
+  const Message* m = schema::anchor_of(v)->schema->messages[v->type_no & ZCRPC_HEAD_TYPE];
+  l->v = v;
+  l->f = m->fields.data();
+  l->f_end = l->f + m->fields.size();
+  l->ext = l->ext_end = nullptr;
+  if (m->extension_slot) {
+    auto run = load<zcrpc_run>(schema::bytes_of(v) + m->extension_slot);
+    l->ext = index_ + run.offset;
+    l->ext_end = l->ext + run.count * sizeof(zcrpc_ext);
+  }
+  l->run_left = 0;
+  l->close = close;
+  l_ = l;
+  out_.mark(*l);
+  return true;
+}
+
+template <class Out>
+typename Out::Pos Walk<Out>::run(Pos p, View root) {
+  (void)enter(root, Level::kRoot);
+  while (l_ && !no_memory_ && !out_.failed()) {
+    if (l_->run_left) {
+      p = l_->run->is_map() ? next_entry(p) : next_element(p);
+      continue;
+    }
+    turn_ = false;
+    p = fields(p);
+    if (!turn_) p = leave(unknown(p, l_->v));
+  }
+  return p;
+}
+
+// Writes fields until a message has to be entered.
+template <class Out>
+typename Out::Pos Walk<Out>::fields(Pos p) {
+  Level& l = *l_;
+  const uint8_t* m = schema::bytes_of(l.v);
+  if (l.ext == l.ext_end && l.f != l.f_end && !l.f->parent->sparse) {
+    const Field* const end = l.f_end;
+    for (const Field* f = l.f; f != end; f++) {
+      const uint8_t* slot = m + f->offset;
+      bool explicitly = f->presence;
+      if (f->case_offset) {
+        if (load<uint32_t>(m + f->case_offset) != f->number) continue;
+        explicitly = true;
+      } else if (f->bit != ZCRPC_NO_BIT) {
+        if (!schema::bit_of(l.v, f->bit)) continue;
+      }
+      l.f = f + 1;
+      p = field(p, f, slot, explicitly);
+      if (turn_) return p;
+    }
+    l.f = end;
+    return p;
+  }
+  // With extensions, or a message that is stored sparsely: all in ascending order.
+  for (;;) {
+    const Field* f;
+    const uint8_t* slot;
+    if (l.ext != l.ext_end && (l.f == l.f_end || load<uint32_t>(l.ext) < l.f->number)) {
+      f = schema::type_of(l.v)->extension(load<uint32_t>(l.ext));
+      slot = l.ext + offsetof(zcrpc_ext, value);
+      l.ext += sizeof(zcrpc_ext);
+      if (!f) continue;
+      p = field(p, f, slot, true);
+    } else if (l.f != l.f_end) {
+      f = l.f++;
+      slot = schema::slot_of(l.v, f);
+      if (!slot || (!f->case_offset && f->bit != ZCRPC_NO_BIT && !schema::bit_of(l.v, f->bit))) continue;
+      p = field(p, f, slot, f->presence || f->oneof);
+    } else {
+      return p;
+    }
+    if (turn_) return p;
+  }
+}
+
+// One field whose slot is there. explicitly: it is written even if it holds its default.
+template <class Out>
+typename Out::Pos Walk<Out>::field(Pos p, const Field* f, const uint8_t* slot, bool explicitly) {
+  if (f->shape != schema::Shape::kSingular) return repeated(p, f, slot);
+  switch (f->kind) {
+    case Kind::kString:
+    case Kind::kBytes: {
+      auto r = load<zcrpc_str>(slot);
+      if (!r.len && !explicitly) return p;
+      return out_.string(p, length_tag(f), {input_ + r.offset, r.len});
+    }
+    case Kind::kGroup:
+    case Kind::kMessage: {
+      auto at = load<uint32_t>(slot);
+      if (!at || (at & ZCRPC_ELSEWHERE)) return p;
+      return message(p, f, reinterpret_cast<View>(index_ + at));
+    }
+    default: {
+      uint64_t bits = schema::bits_at(f->kind, slot);
+      if (!bits && !explicitly) return p;
+      return out_.tagged(p, element_tag(f), f->kind, bits);
+    }
+  }
+}
+
+template <class Out>
+typename Out::Pos Walk<Out>::message(Pos p, const Field* f, View child) {
+  if (f->extension && f->parent->message_set) return item(p, f, child);
+  bool group = f->kind == Kind::kGroup;
+  p = out_.tag(p, element_tag(f));
+  if (!enter(child, group ? Level::kGroup : Level::kLength)) return p;
+  if (group) {
+    l_->end_tag = wire::tag(f->number, wire::Type::kEndGroup);
+    return p;
+  }
+  return out_.open(p, &l_->at, &l_->guess, prefix_guess(child, input_));
+}
+
+// A MessageSet's item: group 1 { type id = 2, message = 3 }.
+template <class Out>
+typename Out::Pos Walk<Out>::item(Pos p, const Field* f, View child) {
+  p = out_.tag(p, kItemStart);
+  p = out_.tagged(p, kItemType, Kind::kUint32, f->number);
+  p = out_.tag(p, kItemMessage);
+  if (!enter(child, Level::kItem)) return p;
+  return out_.open(p, &l_->at, &l_->guess, prefix_guess(child, input_));
+}
+
+// Repeated fields and maps. Of messages only the run is noted: they are entered one by one.
+template <class Out>
+typename Out::Pos Walk<Out>::repeated(Pos p, const Field* f, const uint8_t* slot) {
+  auto run = load<zcrpc_run>(slot);
+  if (!run.count) return p;
+  bool borrowed = run.offset & ZCRPC_ELSEWHERE;
+  const uint8_t* data = borrowed ? input_ + (run.offset & ~ZCRPC_ELSEWHERE) : index_ + run.offset;
+  if (schema::is_message(f->is_map() ? f->map_value()->kind : f->kind)) {
+    l_->run = f;
+    l_->run_at = data;
+    l_->run_left = run.count;
+    turn_ = true;
+    return p;
+  }
+  if (f->is_map()) return map(p, f, run);
+  if (schema::is_string(f->kind)) {
+    uint32_t t = length_tag(f);
+    for (uint32_t i = 0; i < run.count; i++) p = out_.string(p, t, text(data + size_t(i) * sizeof(zcrpc_str)));
+    return p;
+  }
+  if (f->packed) return packed(p, f, data, run.count, borrowed);
+  uint32_t t = element_tag(f);
+  uint32_t width = schema::slot_width(f->kind);
+  for (uint32_t i = 0; i < run.count; i++) {
+    const uint8_t* at = data + size_t(i) * width;
+    uint64_t bits = borrowed ? schema::Elements::wire_bits(f->kind, at) : schema::bits_at(f->kind, at);
+    p = out_.tagged(p, t, f->kind, bits);
+  }
+  return p;
+}
+
+template <class Out>
+typename Out::Pos Walk<Out>::packed(Pos p, const Field* f, const uint8_t* data, uint32_t n, bool borrowed) {
+  uint32_t wire = kWireOf[uint8_t(f->kind)];
+  uint32_t width = schema::slot_width(f->kind);
+  p = out_.tag(p, length_tag(f));
+  if (wire == 1 || wire == 5 || width == 1) {
+    size_t bytes = size_t(n) * width;
+    p = out_.varint(p, bytes);
+    if (borrowed || width == 1 || std::endian::native == std::endian::little) return out_.raw(p, {data, bytes});
+    for (uint32_t i = 0; i < n; i++) p = out_.value(p, f->kind, schema::bits_at(f->kind, data + size_t(i) * width));
+    return p;
+  }
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < n; i++) bytes += value_size(f->kind, schema::bits_at(f->kind, data + size_t(i) * width));
+  p = out_.varint(p, bytes);
+  if constexpr (!Out::kWrites) return p + bytes;
+  for (uint32_t i = 0; i < n; i++) p = out_.value(p, f->kind, schema::bits_at(f->kind, data + size_t(i) * width));
+  return p;
+}
+
+// A map without messages: the length of each entry is known before it is written.
+template <class Out>
+typename Out::Pos Walk<Out>::map(Pos p, const Field* f, const zcrpc_run& run) {
+  const Field *key = f->map_key(), *value = f->map_value();
+  uint32_t t = length_tag(f), stride = f->stride;
+  uint32_t key_at = key->offset, value_at = value->offset;
+  const uint8_t* entry = index_ + run.offset;
+  for (uint32_t i = 0; i < run.count; i++, entry += stride) {
+    const uint8_t *k = entry + key_at, *v = entry + value_at;
+    p = out_.tag(p, t);
+    p = out_.varint(p, scalar_size(key, k) + scalar_size(value, v));
+    p = scalar(p, key, k);
+    p = scalar(p, value, v);
+  }
+  return p;
+}
+
+template <class Out>
+typename Out::Pos Walk<Out>::next_element(Pos p) {
+  Level& l = *l_;
+  const Field* f = l.run;
+  View child = reinterpret_cast<View>(f->message->sparse ? index_ + load<uint32_t>(l.run_at) : l.run_at);
+  l.run_at += f->stride;
+  l.run_left--;
+  return message(p, f, child);
+}
+
+template <class Out>
+typename Out::Pos Walk<Out>::next_entry(Pos p) {
+  Level& l = *l_;
+  const Field *f = l.run, *key = f->map_key(), *value = f->map_value();
+  const uint8_t *k = l.run_at + key->offset, *v = l.run_at + value->offset;
+  l.run_at += f->stride;
+  l.run_left--;
+  p = out_.tag(p, length_tag(f));
+  size_t key_bytes = scalar_size(key, k);
+  auto at = load<uint32_t>(v);
+  if (!at || (at & ZCRPC_ELSEWHERE)) {  // an entry without a value: the empty message
+    p = out_.varint(p, key_bytes + 2);
+    p = scalar(p, key, k);
+    p = out_.tag(p, length_tag(value));
+    return out_.varint(p, 0);
+  }
+  View child = reinterpret_cast<View>(index_ + at);
+  if (!enter(child, Level::kEntry)) return p;
+  uint8_t guess = prefix_guess(child, input_);
+  Slice whole;
+  size_t inner = guess > 1 || !schema::encoded(child, &whole) ? size_t(1) << (7 * guess - 7) : whole.size;
+  p = out_.open(p, &l_->entry_at, &l_->entry_guess, uint8_t(wire::varint_size(key_bytes + 1 + guess + inner)));
+  p = scalar(p, key, k);
+  p = out_.tag(p, length_tag(value));
+  return out_.open(p, &l_->at, &l_->guess, guess);
+}
+
+template <class Out>
+typename Out::Pos Walk<Out>::unknown(Pos p, View v) {
+  if (!(v->type_no & ZCRPC_HEAD_UNKNOWN)) return p;
+  for (const zcrpc_range& r : schema::unknown(v)) {
+    if (r.number) p = out_.tag(p, wire::tag(r.number, wire::Type::kVarint));
+    p = out_.raw(p, {input_ + r.offset, r.len});
+  }
+  return p;
+}
+
+// Closes the innermost message.
+template <class Out>
+typename Out::Pos Walk<Out>::leave(Pos p) {
+  const Level& l = *l_;
+  switch (l.close) {
+    case Level::kRoot:
+      break;
+    case Level::kGroup:
+      p = out_.tag(p, l.end_tag);
+      break;
+    case Level::kItem:
+      p = out_.tag(out_.close(p, l.at, l.guess, l), kItemEnd);
+      break;
+    case Level::kEntry:
+      p = out_.close(p, l.at, l.guess, l);
+      p = out_.close(p, l.entry_at, l.entry_guess, l);
+      break;
+    case Level::kLength:
+      p = out_.close(p, l.at, l.guess, l);
+      break;
+  }
+  l_ = levels_.pop();
+  return p;
+}
+
+}  // namespace
+
+void put_fields(Encoder* e, View v) {
+  if (!v || e->is_failed) return;
+  if (e->type && schema::type_of(v) != e->type && schema::type_of(v)->fingerprint != e->type->fingerprint)
+    return fail(e, Status(Code::kInvalidArgument, "a message of another type"));
+  if (!e->room(kRoom)) return;
+  const schema::Anchor* anchor = schema::anchor_of(v);
+  uint32_t len = schema::index_of(v)->input_len;
+  Writer out{e, len >= 32 ? anchor->input + len - 32 : nullptr, anchor->buffer};
+  e->levels.clear();
+  Walk<Writer> walk(out, e->levels, v);
+  uint8_t* p = walk.run(e->p, v);
+  if (e->is_failed) {
+    e->p = e->end = e->base;
+    return;
+  }
+  e->p = p;
+  if (walk.no_memory()) fail(e, Status::no_memory());
+}
+
+size_t encoded_size(View v) {
+  if (!v) return 0;
+  Counter out;
+  Levels levels;
+  Walk<Counter> walk(out, levels, v);
+  size_t n = walk.run(0, v);
+  return walk.no_memory() ? SIZE_MAX : n;
+}
+
+// What grows when it is written again: a packed element that is declared unpacked (1 byte to 6), an empty map entry
+// (2 to 20), a 5-byte negative int32 (to 10, plus its tag). Ten times is more than any of them reaches.
+size_t encoded_bound(View v) {
+  if (!v) return 0;
+  size_t n = 0;
+  Slice whole;
+  if (schema::encoded(v, &whole))
+    n = whole.size;
+  else
+    for (const zcrpc_range& r : schema::pieces(v)) n += r.len;
+  return n > (SIZE_MAX - 32) / 10 ? SIZE_MAX : 10 * n + 32;
+}
+
+}  // namespace zcrpc::encode
