@@ -58,8 +58,20 @@ class Reader {
   const uint8_t* position() const { return p_; }
   const uint8_t* text_end() const { return end_; }
   void advance(const uint8_t* to) { p_ = to; }
+  // A place to come back to.
+  struct Mark {
+    const uint8_t* p;
+    uint32_t depth;
+    bool fresh;
+  };
+  Mark mark() const { return {p_, depth_, fresh_}; }
+  void rewind(const Mark& m) {
+    p_ = m.p;
+    depth_ = m.depth;
+    fresh_ = m.fresh;
+  }
   bool fail_at(const uint8_t* at, const char* text, base::Code code = base::Code::kInvalidArgument);
-  bool fail(const char* text) { return fail_at(p_, text); }
+  bool fail(const char* text, base::Code code = base::Code::kInvalidArgument) { return fail_at(p_, text, code); }
   void skip_space() {
     while (p_ < end_ && (*p_ == ' ' || *p_ == '\n' || *p_ == '\t' || *p_ == '\r')) p_++;
   }
