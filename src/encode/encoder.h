@@ -37,6 +37,7 @@ void put_buffer(Encoder* e, uint32_t field, base::Buffer* b, size_t offset, size
 void put_view(Encoder* e, uint32_t field, schema::View v);             // byte for byte through its wire range
 void put_int64s(Encoder* e, uint32_t field, const int64_t* v, size_t n);
 void put_doubles(Encoder* e, uint32_t field, const double* v, size_t n);
+void put_array(Encoder* e, uint32_t field, const void* v, size_t n);    // native numbers, schema::slot_width apart
 void put_raw(Encoder* e, base::Slice fields);
 void begin(Encoder* e, uint32_t field);
 void end(Encoder* e);

@@ -110,7 +110,7 @@ bool push(Encoder* e, const Field* f, uint32_t element, uint8_t guess, const sch
 }
 
 template <class Bits>
-void put_array(Encoder* e, const Field* f, size_t n, Bits&& bits) {
+void put_numbers(Encoder* e, const Field* f, size_t n, Bits&& bits) {
   if (n == 0 || e->is_failed) return;
   if (!f->packed) {
     for (size_t i = 0; i < n && !e->is_failed; i++) put_number(e, f, bits(i));
@@ -192,7 +192,7 @@ void put_int64s(Encoder* e, uint32_t field, const int64_t* v, size_t n) {
   if (schema::slot_width(f->kind) < 8)  // of uint64 and fixed64 these are the bits
     for (size_t i = 0; i < n; i++)
       if (!fits(f->kind, uint64_t(v[i]), v[i] < 0)) return fail_at(e, f, wrong("value out of range"));
-  put_array(e, f, n, [v](size_t i) { return uint64_t(v[i]); });
+  put_numbers(e, f, n, [v](size_t i) { return uint64_t(v[i]); });
 }
 
 void put_doubles(Encoder* e, uint32_t field, const double* v, size_t n) {
@@ -200,7 +200,17 @@ void put_doubles(Encoder* e, uint32_t field, const double* v, size_t n) {
   if (!f) return;
   if (f->shape != schema::Shape::kRepeated || (f->kind != Kind::kDouble && f->kind != Kind::kFloat))
     return fail_at(e, f, wrong("not a repeated float or double field"));
-  put_array(e, f, n, [v, k = f->kind](size_t i) { return real_bits(k, v[i]); });
+  put_numbers(e, f, n, [v, k = f->kind](size_t i) { return real_bits(k, v[i]); });
+}
+
+void put_array(Encoder* e, uint32_t field, const void* v, size_t n) {
+  const Field* f = find(e, field);
+  if (!f) return;
+  if (f->shape != schema::Shape::kRepeated || !schema::is_packable(f->kind)) return fail_at(e, f, wrong("not a repeated numeric field"));
+  const auto* at = static_cast<const uint8_t*>(v);
+  put_numbers(e, f, n, [at, k = f->kind, width = schema::slot_width(f->kind)](size_t i) {
+    return k == Kind::kBool ? at[i] != 0 : schema::bits_at(k, at + i * width);
+  });
 }
 
 void put_raw(Encoder* e, Slice fields) { append(e, fields); }
