@@ -39,6 +39,33 @@ void* zcrpc_call_user(const zcrpc_call* c) { return c ? from_c(c)->user : nullpt
 
 zcrpc_encoder* zcrpc_call_encoder(zcrpc_call* c) { return usable(from_c(c)) ? to_c(from_c(c)->encoder) : nullptr; }
 
+const zcrpc_view* zcrpc_call_unary(zcrpc_call* call, zcrpc_error** err) {
+  const zcrpc_view* reply = nullptr;
+  (void)guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!usable(c)) return no_call(c);
+    if (!c->verbs->unary) return other_side();
+    schema::View v = nullptr;
+    ZCRPC_TRY(c->verbs->unary(c, &v));
+    reply = to_c(v);
+    return {};
+  });
+  return reply;
+}
+
+zcrpc_code zcrpc_call_start(zcrpc_call* call, uint64_t tag, zcrpc_event_fn fn, void* user, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!usable(c)) return no_call(c);
+    return c->verbs->start ? c->verbs->start(c, tag, fn, user) : other_side();
+  });
+}
+
+void zcrpc_call_set_timeout(zcrpc_call* call, int64_t timeout_ms) {
+  rpc::Call* c = from_c(call);
+  if (usable(c) && c->verbs->set_timeout) c->verbs->set_timeout(c, timeout_ms);
+}
+
 void zcrpc_call_cancel(zcrpc_call* call) {
   rpc::Call* c = from_c(call);
   if (usable(c) && c->verbs->cancel) c->verbs->cancel(c);
