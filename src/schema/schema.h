@@ -94,7 +94,7 @@ struct Field {
   uint64_t default_bits;       // of a number: native value, zero-extended 32 bits for 32-bit kinds and float, 0/1 for bool
   base::Slice default_bytes;   // of string and bytes
   // Layout 1, see docs/layout.md
-  uint32_t index;              // place in Message::fields
+  uint32_t index;              // place in Message::fields; of an extension: in Message::extensions of its extendee
   uint32_t offset;             // of its slot; sparse: 0
   uint32_t case_offset;        // of the oneof's case word; 0: none
   uint32_t stride;             // repeated and map: bytes an element
@@ -110,7 +110,7 @@ struct Field {
 struct Oneof {
   std::string_view name;
   const Message* parent;
-  std::span<const Field* const> fields;
+  std::span<const Field* const> fields;  // ascending by number
   uint32_t case_offset, value_offset;  // sparse: 0
 };
 
@@ -134,13 +134,15 @@ struct Message {
   // Layout 1
   uint32_t size;                        // plain: whole size, head included; map entry: entry's; sparse: of head and bitmap
   uint32_t presence_words;              // u32 words, the one in the head included (map entry: 0)
-  uint32_t extension_slot;              // offset of the zcrpc_run of extensions; 0: not extendable
+  uint32_t extension_slot;              // offset of the zcrpc_run of extensions; 0: not extendable, or sparse: then it
+                                        // is bit fields.size()
   // Bound by view::bind, opaque here.
   const void* decoder;
   // look-up tables
   std::span<const uint16_t> dense;      // field number -> index + 1, for numbers below dense.size()
   std::span<const uint32_t> names;      // open-addressed: hash of proto or JSON name -> see find_name
 
+  bool extendable() const { return message_set || !extension_ranges.empty(); }
   const Field* by_number(uint32_t n) const {
     if (n < dense.size()) return dense[n] ? &fields[dense[n] - 1u] : nullptr;
     return by_number_slow(n);
@@ -173,7 +175,7 @@ struct Service {
 struct File {
   std::string_view name, package;
   std::span<const Message* const> messages;   // top level and nested, in order of declaration (depth first, parents first)
-  std::span<const Enum* const> enums;
+  std::span<const Enum* const> enums;         // top level first, then those of messages in the same order
   std::span<const Service* const> services;
   base::Slice bytes;                          // the FileDescriptorProto, copied into the schema
 };
