@@ -23,7 +23,7 @@ char* copy_text(std::string_view s) {
 
 void free_text(const char* s) { std::free(const_cast<char*>(s)); }
 
-constexpr std::string_view kNoMemory = "out of memory";
+constexpr std::string_view kNoMemoryText = "out of memory";
 
 }  // namespace
 
@@ -44,37 +44,37 @@ bool code_from_name(std::string_view name, Code* out) {
   return false;
 }
 
-// Constant-initialised storage that is never written: no constructor runs at load. A union, so that no destructor
-// of it is registered either.
-union StaticError {
-  Error e;
-  constexpr StaticError() : e(Code::kResourceExhausted, kNoMemory.data(), kNoMemory.size(), true) {}
-  constexpr ~StaticError() {}
-};
-static constinit StaticError g_no_memory;
+// Constant-initialised and never written: no constructor runs at load, no destructor at exit.
+constinit const Error Error::kNoMemory(Code::kResourceExhausted, kNoMemoryText.data(), kNoMemoryText.size(), nullptr);
 
-Error* Error::no_memory() { return &g_no_memory.e; }
+Error* Error::no_memory() { return const_cast<Error*>(&kNoMemory); }
+
+struct Error::OnHeap {
+  OnHeap(Code code, const char* text, size_t n) : error(code, text, n, &lists) {}
+  Error error;  // first: its address is the block's
+  Lists lists;
+};
 
 Error* Error::make(Code code, std::string_view message) {
-  void* p = std::malloc(sizeof(Error));
+  void* p = std::malloc(sizeof(OnHeap));
   char* text = p ? copy_text(message) : nullptr;
   if (!text) {
     std::free(p);
     return no_memory();
   }
-  return new (p) Error(code, text, message.size(), false);
+  return &(new (p) OnHeap(code, text, message.size()))->error;
 }
 
 void Error::free(Error* e) {
-  if (!e || e->static_) return;
+  if (!e || e->is_static()) return;
   free_text(e->message_);
   if (*e->path_) free_text(e->path_);
-  e->~Error();
+  e->lists_->~Lists();
   std::free(e);
 }
 
 bool Error::set_path(std::string_view path) {
-  if (static_) return false;
+  if (is_static()) return false;
   char* text = path.empty() ? nullptr : copy_text(path);
   if (!text && !path.empty()) return false;
   if (*path_) free_text(path_);
@@ -83,7 +83,7 @@ bool Error::set_path(std::string_view path) {
 }
 
 bool Error::set_message(std::string_view message) {
-  if (static_) return false;
+  if (is_static()) return false;
   char* text = copy_text(message);
   if (!text) return false;
   free_text(message_);
@@ -93,14 +93,14 @@ bool Error::set_message(std::string_view message) {
 }
 
 void Error::set_code(Code c) {
-  if (!static_) code_ = c;
+  if (!is_static()) code_ = c;
 }
 
 void Error::set_offset(int64_t offset) {
-  if (!static_) offset_ = offset;
+  if (!is_static()) offset_ = offset;
 }
 
-bool Error::add_detail(std::string_view type, Slice value) { return !static_ && details_.add(type, value); }
+bool Error::add_detail(std::string_view type, Slice value) { return !is_static() && lists_->details.add(type, value); }
 
 Status Status::format(Code code, const char* fmt, ...) {
   char text[512];  // longer ones are cut

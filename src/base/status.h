@@ -40,25 +40,31 @@ class Error {
   void set_code(Code c);
   void set_offset(int64_t offset);
   bool add_detail(std::string_view type, Slice value);  // both copied
-  size_t detail_count() const { return details_.size(); }
-  std::string_view detail_type(size_t i) const { return details_.name(i); }
-  Slice detail_value(size_t i) const { return details_.value(i); }
-  Metadata* metadata() { return &metadata_; }
-  const Metadata* metadata() const { return &metadata_; }
-  bool is_static() const { return static_; }
-
-  constexpr Error(Code code, const char* message, size_t n, bool fixed)
-      : code_(code), static_(fixed), message_(message), message_size_(n) {}
+  size_t detail_count() const { return lists_ ? lists_->details.size() : 0; }
+  std::string_view detail_type(size_t i) const { return lists_->details.name(i); }
+  Slice detail_value(size_t i) const { return lists_->details.value(i); }
+  Metadata* metadata() { return lists_ ? &lists_->metadata : nullptr; }  // nullptr: the static error
+  const Metadata* metadata() const { return lists_ ? &lists_->metadata : nullptr; }
+  bool is_static() const { return lists_ == nullptr; }
 
  private:
+  struct Lists {
+    Metadata details;  // type, value
+    Metadata metadata;
+  };
+  struct OnHeap;
+
+  constexpr Error(Code code, const char* message, size_t n, Lists* lists)
+      : code_(code), message_(message), message_size_(n), lists_(lists) {}
+
+  static const Error kNoMemory;
+
   Code code_;
-  bool static_;
   int64_t offset_ = -1;
   const char* message_;
   size_t message_size_;
   const char* path_ = "";
-  Metadata details_;  // type, value
-  Metadata metadata_;
+  Lists* lists_;  // lies behind the error; no destructor here, so that the static one registers none
 };
 
 class [[nodiscard]] Status {
