@@ -1,0 +1,184 @@
+// HTTP/2, the server's side, on nghttp2: bytes in, callbacks out; what is to be sent goes into an Output. No socket, no
+// clock. Steady state allocates nothing: nghttp2 draws from a pool of the loop.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/allocator.h"
+#include "base/header.h"
+#include "base/slice.h"
+#include "base/status.h"
+#include "http/output.h"
+
+struct nghttp2_session;
+struct nghttp2_session_callbacks;
+struct nghttp2_option;
+
+namespace zcrpc::http {
+
+class H2Session;
+
+enum H2Error : uint32_t {
+  kH2NoError = 0, kH2Protocol = 1, kH2Internal = 2, kH2FlowControl = 3, kH2SettingsTimeout = 4, kH2StreamClosed = 5,
+  kH2FrameSize = 6, kH2Refused = 7, kH2Cancel = 8, kH2Compression = 9, kH2EnhanceYourCalm = 11,
+  kH2InadequateSecurity = 12,
+};
+
+// Memory for nghttp2: free lists by size class, one loop, no lock. Bounded: beyond `keep` bytes idle memory goes back.
+class H2Memory {
+ public:
+  explicit H2Memory(const base::Allocator* a, size_t keep = 8 << 20) : a_(a), keep_(keep) {}
+  H2Memory(const H2Memory&) = delete;
+  H2Memory& operator=(const H2Memory&) = delete;
+  ~H2Memory() { trim(); }
+  void* alloc(size_t n);
+  void free(void* p);
+  void* realloc(void* p, size_t n);
+  void trim();
+  uint64_t misses() const { return misses_; }  // allocations that went to the allocator
+
+ private:
+  static constexpr size_t kStep = 64, kClasses = 65;  // up to 4 KiB
+  struct Head {
+    size_t size;  // of the whole block
+    Head* next;
+  };
+  const base::Allocator* a_;
+  Head* idle_[kClasses] = {};
+  size_t idle_bytes_ = 0, keep_;
+  uint64_t misses_ = 0;
+};
+
+struct H2Settings {
+  uint32_t max_streams = 100;
+  uint32_t stream_window = 256 << 10;
+  uint32_t connection_window = 4 << 20;
+  uint32_t max_header_bytes = 16 << 10;  // name + value + 32 each; over it 431, over 4 times it the connection closes
+  uint32_t reset_burst = 1000, reset_rate = 200;  // streams reset by the peer: that many, then so many a second
+};
+
+// A stream; embedded in the server's own object, which lives until `closed`.
+class H2Stream {
+ public:
+  int32_t id() const { return id_; }
+  // The peer may still send (no END_STREAM came).
+  bool remote_open() const { return remote_open_; }
+  // An answer has been begun; all of it has gone into an Output.
+  bool answered() const { return answered_; }
+  bool sent() const { return sent_; }
+
+ private:
+  friend class H2Session;
+  friend struct H2Glue;
+  int32_t id_ = 0;
+  bool remote_open_ = true, answered_ = false, sent_ = false, too_large_ = false, deferred_ = false, more_ = false;
+  bool headers_done_ = false;
+  uint8_t prefix_[8];
+  uint8_t prefix_size_ = 0, prefix_done_ = 0;
+  uint32_t header_bytes_ = 0;
+  const base::Piece* pieces_ = nullptr;
+  size_t piece_count_ = 0, piece_ = 0, offset_ = 0, left_ = 0;
+  std::span<const base::Header> trailers_;
+};
+
+// What the server does. user is what the session was made with. None may delete the session, nor feed or flush it;
+// answering and resetting is fine.
+struct H2Events {
+  // A request begins. nullptr refuses it (REFUSED_STREAM: the client may send it again).
+  H2Stream* (*begin)(H2Session* s, void* user);
+  // A header, pseudo ones too; names in lower case. Valid until it returns. False: no memory, the stream is reset.
+  bool (*header)(H2Stream* s, std::string_view name, std::string_view value, void* user);
+  void (*headers_end)(H2Stream* s, void* user);
+  // Within what was fed. The stream window stays shut until consume.
+  void (*data)(H2Stream* s, base::Slice bytes, void* user);
+  void (*end)(H2Stream* s, void* user);  // END_STREAM, after headers_end and data; trailers of the client are dropped
+  // Our END_STREAM has gone into the Output; if remote_open, linger, then reset with kH2NoError.
+  void (*sent)(H2Stream* s, void* user);
+  // The last one for each stream. code: of the RST that ended it, else kH2NoError. by_peer: it was the peer's RST.
+  void (*closed)(H2Stream* s, uint32_t code, bool by_peer, void* user);
+  // Optional.
+  void (*settings)(void* user);                              // the client's first SETTINGS came
+  void (*ping)(void* user);                                  // the peer's
+  void (*ping_ack)(uint64_t opaque, void* user);             // to ping below
+  void (*goaway)(int32_t last_stream, uint32_t code, void* user);  // the peer's
+};
+
+// Shared by the sessions of a loop.
+class H2Context {
+ public:
+  H2Context(const base::Allocator* a, const H2Settings& settings, const H2Events& events)
+      : memory_(a), settings_(settings), events_(events) {}
+  H2Context(const H2Context&) = delete;
+  H2Context& operator=(const H2Context&) = delete;
+  ~H2Context();  // after its sessions
+  base::Status init();
+  H2Memory* memory() { return &memory_; }
+  const H2Settings& settings() const { return settings_; }
+
+ private:
+  friend class H2Session;
+  friend struct H2Glue;
+  H2Memory memory_;
+  H2Settings settings_;
+  H2Events events_;
+  nghttp2_session_callbacks* callbacks_ = nullptr;
+  nghttp2_option* option_ = nullptr;
+};
+
+class H2Session {
+ public:
+  // A connection whose preface has yet to be fed. Its SETTINGS wait for the first flush.
+  static base::Result<H2Session*> make(H2Context* c, void* user);
+  // Streams that are open end without `closed`: the server forgets them itself.
+  static void free(H2Session* s);
+  void* user() const { return user_; }
+
+  // All of the bytes. False: the connection is broken (a GOAWAY waits): flush, then close.
+  [[nodiscard]] bool feed(base::Slice bytes);
+  // Moves what may be sent into out, until it holds `most` bytes or nothing is left. False: no memory, close.
+  [[nodiscard]] bool flush(Output* out, size_t most = 256 << 10);
+  bool wants_flush() const;
+  // Nothing more will come or go: close.
+  bool over() const;
+
+  // Answers. headers: without :status. prefix (at most 8 bytes, copied) and pieces are the body, trailers follow it; no
+  // body and no trailers: one HEADERS with END_STREAM. Headers, pieces and trailers must last until `sent` or `closed`,
+  // the bytes of pieces without a buffer too. more: further pieces follow by `send`.
+  base::Status answer(H2Stream* s, int status, std::span<const base::Header> headers, base::Slice prefix,
+                      std::span<const base::Piece> pieces, std::span<const base::Header> trailers, bool more = false);
+  // The next message of an answer with `more`; the one before must have been taken (pending() == 0). last: with trailers.
+  base::Status send(H2Stream* s, base::Slice prefix, std::span<const base::Piece> pieces,
+                    std::span<const base::Header> trailers, bool more);
+  size_t pending(const H2Stream* s) const;  // bytes of body not yet in an Output
+  void reset(H2Stream* s, uint32_t code);
+  // Returns n bytes of stream window; the connection's returns by itself.
+  void consume(H2Stream* s, size_t n);
+
+  // GOAWAY in two steps: last id 2^31-1 and a PING; once that is answered, or at once by drain_now, the real last id.
+  void drain();
+  void drain_now();
+  void goaway(uint32_t code);  // the last word, then over() once it was flushed
+  void ping(uint64_t opaque);
+  size_t streams() const { return streams_; }  // open, from begin to closed
+  bool draining() const { return drain_ != Drain::kNo; }
+
+ private:
+  friend struct H2Glue;
+  enum class Drain : uint8_t { kNo, kNotice, kLast };
+  H2Session(H2Context* c, void* user) : context_(c), user_(user) {}
+  ~H2Session() = default;
+  base::Status take_body(H2Stream* s, base::Slice prefix, std::span<const base::Piece> pieces,
+                         std::span<const base::Header> trailers, bool more);
+
+  H2Context* context_;
+  void* user_;
+  nghttp2_session* session_ = nullptr;
+  Output* out_ = nullptr;  // during flush
+  size_t streams_ = 0;
+  Drain drain_ = Drain::kNo;
+  bool broken_ = false, settings_seen_ = false;
+};
+
+}  // namespace zcrpc::http

@@ -1,0 +1,75 @@
+// Connect's own formats: the error as JSON, both ways, and the unary call seen from the client.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/metadata.h"
+#include "base/slice.h"
+#include "base/status.h"
+#include "base/string.h"
+#include "compress/compress.h"
+#include "rpc/message.h"
+#include "rpc/protocol.h"
+
+namespace zcrpc::rpc {
+
+// {"code":"not_found","message":"...","details":[{"type":"...","value":"..."}]}; out->ok() tells.
+void write_error_json(const base::Error& e, base::String* out);
+// Never fails: what is not a Connect error, or has no known code, gets `fallback`. Null without memory is the static one.
+base::Error* read_error_json(base::Slice json, base::Code fallback);
+
+// What a client sends besides the body.
+struct ConnectCall {
+  Codec codec = Codec::kProto;
+  compress::Coding coding = compress::Coding::kIdentity;  // of the request's body
+  bool accept_compressed = true;
+  int64_t timeout_ns = kNoTimeout;
+  std::string_view user_agent;                            // "": ours
+  const base::Metadata* metadata = nullptr;
+};
+// Adds the headers of a POST, or of a GET (whose message travels in the target). invalid_argument: metadata that cannot
+// be sent.
+base::Status connect_headers(const ConnectCall& call, bool get, base::Metadata* out);
+// "/pkg.Service/Method?connect=v1&base64=1&compression=..&encoding=..&message=.."; out->ok() tells.
+void connect_get_target(std::string_view path, const ConnectCall& call, base::Slice message, base::String* out);
+
+// The answer to a unary call, in the order in which a transport tells it.
+class ConnectAnswer {
+ public:
+  ConnectAnswer() = default;
+
+  void begin(Codec codec, size_t limit, compress::Pool* pool);
+  void reset();
+  // False: no use in reading on; finish tells why.
+  bool status(int http);
+  bool header(std::string_view name, std::string_view value);  // name in lower case
+  bool data(base::Slice s);
+  // All has come. OK: message() is the reply. Else the peer's error with its details and metadata, or what was wrong.
+  base::Status finish();
+
+  base::Slice message() const { return reader_.message(); }  // owned, until reset
+  base::Buffer* buffer() const { return reader_.buffer(); }
+  base::Buffer* take() { return reader_.take(); }
+  base::Metadata& headers() { return headers_; }
+  base::Metadata& trailers() { return trailers_; }
+  MessageReader& reader() { return reader_; }
+
+ private:
+  bool fail(base::Status s);
+  bool start_body();
+  MessageReader reader_;
+  base::Metadata headers_, trailers_;
+  base::String error_body_;
+  base::Status status_;   // what went wrong
+  compress::Inflater inflater_;
+  compress::Pool* pool_ = nullptr;
+  size_t limit_ = 0;
+  int64_t content_length_ = -1;
+  int http_ = 0;
+  Codec codec_ = Codec::kProto;
+  compress::Coding coding_ = compress::Coding::kIdentity;
+  bool typed_ = false, json_type_ = false, began_ = false;
+};
+
+}  // namespace zcrpc::rpc

@@ -1,0 +1,89 @@
+// One message on its way in, from slices of a body: bare (Connect) or in an envelope (gRPC). A message that lies in one
+// slice is borrowed from it; otherwise the slices are copied, once, into a buffer that grows with what arrives; a
+// compressed one is inflated as it arrives. The limit counts bytes after decompression.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/buffer.h"
+#include "base/slice.h"
+#include "base/status.h"
+#include "compress/compress.h"
+#include "rpc/protocol.h"
+
+namespace zcrpc::rpc {
+
+// Whose mistake a broken body is: a server blames the client (invalid_argument), a client the server (internal).
+enum class Side : uint8_t { kServer, kClient };
+
+class MessageReader {
+ public:
+  MessageReader() = default;
+  MessageReader(const MessageReader&) = delete;
+  MessageReader& operator=(const MessageReader&) = delete;
+  ~MessageReader() { reset(); }
+
+  struct Options {
+    bool envelope = false;                 // gRPC
+    compress::Coding coding = compress::Coding::kIdentity;
+    bool coding_named = false;             // envelope: an encoding was named, so flag 1 is allowed even for identity
+    size_t limit = 4 << 20;
+    int64_t content_length = -1;           // bare: how much will come, -1 if not known. A hint only
+    Side side = Side::kServer;
+    compress::Pool* pool = nullptr;
+  };
+  void begin(const Options& o);
+  void reset();        // keeps a small buffer of its own for the next message
+  void trim();         // gives that back too
+
+  // A slice of the body. The message may be borrowed from it: it must stay, or own() must be called before it goes.
+  // resource_exhausted: over the limit (at once, from the envelope's length, or while inflating), or no memory;
+  // invalid_argument or internal: broken; unimplemented: a second message; internal: a compressed message without a
+  // coding. After an error only reset.
+  base::Status data(base::Slice s);
+  // The end of the body. unimplemented: no message; invalid_argument or internal: cut short. Then message() is there.
+  base::Status end();
+  // Connect GET: text of the query, percent-encoded and perhaps base64. Instead of data and end.
+  base::Status query(std::string_view text, bool base64);
+
+  bool complete() const { return complete_; }      // all of a message is here, though the body may not have ended
+  base::Slice message() const { return message_; }  // until reset, if it is owned
+  bool borrowed() const { return borrowed_; }       // from the last slice
+  // Moves a borrowed message, or part of one, into memory of our own; counted.
+  base::Status own();
+  // Set when the message lies in a buffer (which has slack); its reference stays here.
+  base::Buffer* buffer() const { return borrowed_ ? nullptr : buffer_; }
+  base::Buffer* take();  // hands the buffer over; nullptr if the message is borrowed
+
+  uint64_t copies = 0, bytes_copied = 0;  // of payload, since the start; a message that was joined counts once
+  uint64_t body_bytes = 0;                // of this body
+
+ private:
+  base::Status fail(const char* text) const;
+  base::Status head(uint8_t flags, uint32_t size);
+  base::Status payload(base::Slice s);
+  base::Status keep(base::Slice s);
+  base::Status inflated();
+
+  Options o_;
+  compress::Inflater inflater_;
+  base::Buffer* buffer_ = nullptr;
+  size_t capacity_ = 0;     // of buffer_
+  size_t used_ = 0;         // bytes of the message in buffer_
+  size_t left_ = 0;         // envelope: bytes of the message still to come
+  size_t size_ = 0;         // envelope: its length
+  uint64_t in_ = 0;         // compressed bytes
+  uint8_t head_[kEnvelope];
+  uint8_t head_size_ = 0;
+  bool compressed_ = false, complete_ = false, borrowed_ = false, started_ = false, counted_ = false;
+  base::Slice message_;
+};
+
+// Writes the five bytes before a message.
+inline void write_envelope(uint8_t* out, uint8_t flags, uint32_t size) {
+  out[0] = flags;
+  for (int i = 0; i < 4; i++) out[1 + i] = uint8_t(size >> (24 - 8 * i));
+}
+
+}  // namespace zcrpc::rpc

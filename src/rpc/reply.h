@@ -1,0 +1,67 @@
+// The head, the framing and the trailers of a server's answer, or a whole answer when it is an error, for each protocol.
+// Reused from call to call; everything lies in an arena of its own until clear.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/arena.h"
+#include "base/header.h"
+#include "base/metadata.h"
+#include "base/status.h"
+#include "base/string.h"
+#include "base/vec.h"
+#include "compress/compress.h"
+#include "rpc/request.h"
+
+namespace zcrpc::rpc {
+
+class Reply {
+ public:
+  Reply() = default;
+  Reply(const Reply&) = delete;
+  Reply& operator=(const Reply&) = delete;
+
+  void clear();
+  void trim();  // after clear: gives memory back
+
+  // A unary answer of message_size bytes (as sent: after compression). headers, trailers: the handler's; may be null.
+  // resource_exhausted: no memory.
+  base::Status ok(const Request& r, size_t message_size, compress::Coding coding, const base::Metadata* headers,
+                  const base::Metadata* trailers);
+  // An error; its own metadata goes with the trailers.
+  base::Status error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
+  base::Status error(const Request& r, base::Code code, std::string_view message);
+  base::Status refuse(const Request& r, const Refusal& refusal);
+  // A bare HTTP answer without a body, for what never became a request.
+  void bare(int status);
+
+  // What to send: status, headers (content-length is content_length(), not among them), prefix, the message (not of
+  // errors) or body(), trailers (HTTP/2 only; empty: none).
+  int status() const { return status_; }
+  std::span<const base::Header> headers() const { return {headers_.data(), headers_.size()}; }
+  base::Slice prefix() const { return {prefix_, prefix_size_}; }
+  base::Slice body() const { return body_.slice(); }
+  bool is_error() const { return error_; }
+  std::span<const base::Header> trailers() const { return {trailers_.data(), trailers_.size()}; }
+  // Of prefix and message or body; -1: not told (gRPC).
+  int64_t content_length() const { return content_length_; }
+
+ private:
+  bool push(std::string_view name, std::string_view value, bool constant = false) { return headers_.push({name, value, constant}); }
+  bool add_all(base::Vec<base::Header>* to, const base::Metadata* m, std::string_view prefix);
+  base::Status connect_error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
+  base::Status grpc_error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
+
+  base::Arena arena_;
+  base::Vec<base::Header> headers_, trailers_;
+  base::String body_;
+  uint8_t prefix_[kEnvelope];
+  uint8_t prefix_size_ = 0;
+  int status_ = 0;
+  int64_t content_length_ = -1;
+  bool error_ = false;
+};
+
+}  // namespace zcrpc::rpc
