@@ -39,7 +39,7 @@ bool Parser::fail_named(const uint8_t* at, const char* before, std::string_view 
            int(type.size() < 80 ? type.size() : 80), type.data());
   for (char* c = text_; *c; c++)
     if (uint8_t(*c) < 0x20 || *c == 0x7F) *c = '?';
-  return r_.fail_at(at, text_);
+  return r_.wrong_at(at, text_);
 }
 
 bool Parser::message(const Message* type) {
@@ -69,7 +69,7 @@ bool Parser::members(const Message* type, bool any) {
       std::string_view name;
       if (!r_.name(&name)) break;
       if (any && name == "@type") {
-        if (typed) return r_.fail_at(at, "the field comes twice");
+        if (typed) return r_.wrong_at(at, "the field comes twice");
         typed = true;
         if (!r_.colon() || !r_.string(&name)) break;
         continue;
@@ -83,7 +83,7 @@ bool Parser::members(const Message* type, bool any) {
     if (!r_.colon()) break;
     if (first) {
       uint64_t* bits = seen_.grow(words);
-      if (!bits && words) return r_.fail_at(at, "no memory", Code::kResourceExhausted);
+      if (!bits && words) return r_.wrong_at(at, "no memory", Code::kResourceExhausted);
       for (size_t i = 0; i < words; i++) bits[i] = 0;
       first = false;
     }
@@ -102,7 +102,7 @@ const schema::Field* Parser::find(const Message* type, std::string_view name) {
 
 bool Parser::unknown(const Message* type, const uint8_t* at, std::string_view name) {
   if (!o_.ignore_unknown) return fail_named(at, "no field", name, " in ", type->name);
-  return r_.colon() && r_.skip();
+  return r_.colon() && r_.skip_value();
 }
 
 // Checks and sets the field's bit among those of its object.
@@ -118,7 +118,7 @@ bool Parser::first_time(const Message* type, const Field* f, size_t seen, const 
     bit = type->fields.size() + type->oneofs.size() + low;
   }
   uint64_t &word = seen_[seen + bit / 64], mask = uint64_t(1) << bit % 64;
-  if (word & mask) return r_.fail_at(at, "the field comes twice");
+  if (word & mask) return r_.wrong_at(at, "the field comes twice");
   word |= mask;
   return true;
 }
@@ -134,7 +134,7 @@ bool Parser::field(const Message* type, const Field* f, size_t seen, const uint8
       if (f->oneof) {
         size_t bit = type->fields.size() + size_t(f->oneof - type->oneofs.data());
         uint64_t &word = seen_[seen + bit / 64], mask = uint64_t(1) << bit % 64;
-        if (word & mask) success = r_.fail_at(at, "another field of the same oneof was set before");
+        if (word & mask) success = r_.wrong_at(at, "another field of the same oneof was set before");
         word |= mask;
       }
       success = success && (f->shape == Shape::kSingular ? singular(f) : f->shape == Shape::kMap ? map(f) : list(f)) && good();
@@ -190,7 +190,7 @@ bool Parser::list(const Field* f) {
   step->index = 0;
   bool null_is_value = takes_null(f);
   for (; r_.next_element(); step->index++) {
-    if (!null_is_value && r_.peek() == Token::kNull) return r_.fail("null in an array");
+    if (!null_is_value && r_.peek() == Token::kNull) return r_.wrong("null in an array");
     if (!f->packed) {
       if (!element(f) || !good()) return false;
       continue;
@@ -228,8 +228,8 @@ bool Parser::map(const Field* f) {
 bool Parser::entry(const Field* f, std::string_view name, const uint8_t* name_at) {
   const Field *key = f->map_key(), *value = f->map_value();
   uint64_t key_bits = 0, bits = 0;
-  if (!schema::is_string(key->kind) && !map_key(key, name, &key_bits)) return r_.fail_at(name_at, "not a key of this map");
-  if (!takes_null(value) && r_.peek() == Token::kNull) return r_.fail("null in a map");
+  if (!schema::is_string(key->kind) && !map_key(key, name, &key_bits)) return r_.wrong_at(name_at, "not a key of this map");
+  if (!takes_null(value) && r_.peek() == Token::kNull) return r_.wrong("null in a map");
   // Only an enum can turn out to be dropped, and then its key goes with it.
   bool is_enum = value->kind == Kind::kEnum;
   if (is_enum) {
@@ -290,7 +290,7 @@ bool Parser::number_text(std::string_view* s, const char* wanted) {
   switch (r_.peek()) {
     case Token::kString: return r_.string(s);
     case Token::kNumber: return r_.number(s);
-    default: return r_.fail(wanted);
+    default: return r_.wrong(wanted);
   }
 }
 
@@ -306,7 +306,7 @@ bool Parser::signed_integer(int64_t min, int64_t max, uint64_t* bits) {
   int64_t v;
   Integer r = read_int64(s, &v);
   if (r == Integer::kOk && (v < min || v > max)) r = Integer::kRange;
-  if (r != Integer::kOk) return r_.fail_at(at, integer_fault(r));
+  if (r != Integer::kOk) return r_.wrong_at(at, integer_fault(r));
   *bits = uint64_t(v);
   return true;
 }
@@ -318,7 +318,7 @@ bool Parser::unsigned_integer(uint64_t max, uint64_t* bits) {
   if (!number_text(&s, "expected an integer")) return false;
   Integer r = read_uint64(s, bits);
   if (r == Integer::kOk && *bits > max) r = Integer::kRange;
-  return r == Integer::kOk || r_.fail_at(at, integer_fault(r));
+  return r == Integer::kOk || r_.wrong_at(at, integer_fault(r));
 }
 
 bool Parser::floating(bool wide, uint64_t* bits) {
@@ -337,7 +337,7 @@ bool Parser::floating(bool wide, uint64_t* bits) {
   float f = 0;
   bool range;
   if (!(wide ? read_double(s, &d, &range) : read_float(s, &f, &range)))
-    return r_.fail_at(at, range ? "number out of range" : "expected a number");
+    return r_.wrong_at(at, range ? "number out of range" : "expected a number");
   *bits = wide ? std::bit_cast<uint64_t>(d) : std::bit_cast<uint32_t>(f);
   return true;
 }
@@ -360,11 +360,11 @@ bool Parser::enumeration(const Field* f, uint64_t* bits) {
     dropped_ = o_.ignore_unknown;
     return dropped_ || fail_named(at, "no value", s, " in enum ", e->name);
   }
-  if (t != Token::kNumber) return r_.fail("expected an enum's name or number");
+  if (t != Token::kNumber) return r_.wrong("expected an enum's name or number");
   if (!signed_integer(INT32_MIN, INT32_MAX, bits)) return false;
   if (!e->closed || e->has(int32_t(*bits))) return true;
   dropped_ = o_.ignore_unknown;
-  return dropped_ || r_.fail_at(at, "no such number in a closed enum");
+  return dropped_ || r_.wrong_at(at, "no such number in a closed enum");
 }
 
 bool Parser::text(const Field* f, base::Slice* s) {
@@ -381,9 +381,9 @@ bool Parser::bytes(base::Slice* s) {
   std::string_view v;
   if (!r_.string(&v)) return false;
   bytes_.clear();
-  if (!bytes_.reserve(v.size() / 4 * 3 + 2)) return r_.fail_at(at, "no memory", Code::kResourceExhausted);
+  if (!bytes_.reserve(v.size() / 4 * 3 + 2)) return r_.wrong_at(at, "no memory", Code::kResourceExhausted);
   size_t n;
-  if (!base64_read(v, bytes_.data(), &n)) return r_.fail_at(at, "expected base64");
+  if (!base64_read(v, bytes_.data(), &n)) return r_.wrong_at(at, "expected base64");
   *s = {bytes_.data(), n};
   return true;
 }

@@ -5,21 +5,9 @@
 namespace zcrpc::json {
 
 using base::Code;
-using schema::Kind;
-using schema::Shape;
 using schema::WellKnown;
 
-namespace {
-constexpr const char* kStrange = "the schema has another idea of a well-known type";
-}
-
-const schema::Field* Parser::expect(const Message* type, uint32_t n, Kind kind, Shape shape) {
-  const Field* f = type->by_number(n);
-  if (f && f->kind == kind && f->shape == shape) return f;
-  r_.fail_at(r_.position(), kStrange, Code::kFailedPrecondition);
-  return nullptr;
-}
-
+// The schema calls a message well known only if its fields are what they should be: numbered from 1, none besides.
 bool Parser::known(const Message* type) {
   switch (type->well_known) {
     case WellKnown::kAny: return any(type);
@@ -34,9 +22,7 @@ bool Parser::known(const Message* type) {
 }
 
 bool Parser::timestamp(const Message* type, bool is_duration) {
-  const Field* s = expect(type, 1, Kind::kInt64);
-  const Field* n = expect(type, 2, Kind::kInt32);
-  if (!s || !n) return false;
+  const Field *s = &type->fields[0], *n = &type->fields[1];
   r_.skip_space();
   const uint8_t* at = r_.position();
   std::string_view text;
@@ -44,15 +30,14 @@ bool Parser::timestamp(const Message* type, bool is_duration) {
   int64_t seconds;
   int32_t nanos;
   const char* fault = is_duration ? read_duration(text, &seconds, &nanos) : read_timestamp(text, &seconds, &nanos);
-  if (fault) return r_.fail_at(at, fault);
+  if (fault) return r_.wrong_at(at, fault);
   if (seconds) encode::put_number(e_, s, uint64_t(seconds));
   if (nanos) encode::put_number(e_, n, uint64_t(int64_t(nanos)));
   return true;
 }
 
 bool Parser::field_mask(const Message* type) {
-  const Field* f = expect(type, 1, Kind::kString, Shape::kRepeated);
-  if (!f) return false;
+  const Field* f = &type->fields[0];
   r_.skip_space();
   const uint8_t* at = r_.position();
   std::string_view text;
@@ -69,85 +54,74 @@ bool Parser::field_mask(const Message* type) {
 // lowerCamel to snake_case: names of letters and digits with dots between.
 bool Parser::mask_path(const Field* f, const uint8_t* at, std::string_view path) {
   bytes_.clear();
-  if (!bytes_.reserve(path.size() * 2)) return r_.fail_at(at, "no memory", Code::kResourceExhausted);
+  if (!bytes_.reserve(path.size() * 2)) return r_.wrong_at(at, "no memory", Code::kResourceExhausted);
   uint8_t *to = bytes_.data(), before = '.';
   for (char c : path) {
     bool upper = c >= 'A' && c <= 'Z', lower = c >= 'a' && c <= 'z', digit = c >= '0' && c <= '9';
-    if (!upper && !lower && !(before == '.' ? false : digit || c == '.')) return r_.fail_at(at, "expected a field mask such as foo,barBaz");
+    if (!upper && !lower && !(before == '.' ? false : digit || c == '.')) return r_.wrong_at(at, "expected a field mask such as foo,barBaz");
     if (upper) *to++ = '_';
     *to++ = uint8_t(upper ? c - 'A' + 'a' : c);
     before = uint8_t(c);
   }
-  if (before == '.') return r_.fail_at(at, "expected a field mask such as foo,barBaz");
+  if (before == '.') return r_.wrong_at(at, "expected a field mask such as foo,barBaz");
   encode::put_bytes(e_, f, {bytes_.data(), size_t(to - bytes_.data())});
   return true;
 }
 
 bool Parser::struct_value(const Message* type) {
-  const Field* f = expect(type, 1, Kind::kMessage, Shape::kMap);
-  if (!f || !expect(f->message, 1, Kind::kString) || !expect(f->message, 2, Kind::kMessage)) return false;
   Step *up = at_, step{up};
   at_ = &step;
-  bool success = note(map(f));
+  bool success = note(map(&type->fields[0]));
   at_ = up;
   return success;
 }
 
 bool Parser::list_value(const Message* type) {
-  const Field* f = expect(type, 1, Kind::kMessage, Shape::kRepeated);
-  if (!f) return false;
   Step *up = at_, step{up};
   at_ = &step;
-  bool success = note(list(f));
+  bool success = note(list(&type->fields[0]));
   at_ = up;
   return success;
 }
 
 bool Parser::dynamic_value(const Message* type) {
-  const Field* f;
   uint64_t bits = 0;
   switch (r_.peek()) {
     case Token::kNull:
-      if (!(f = expect(type, 1, Kind::kEnum)) || !r_.null()) return false;
-      encode::put_number(e_, f, 0);
+      if (!r_.null()) return false;
+      encode::put_number(e_, &type->fields[0], 0);
       return true;
     case Token::kNumber:
-      if (!(f = expect(type, 2, Kind::kDouble)) || !floating(true, &bits)) return false;
-      encode::put_number(e_, f, bits);
+      if (!floating(true, &bits)) return false;
+      encode::put_number(e_, &type->fields[1], bits);
       return true;
-    case Token::kString: return (f = expect(type, 3, Kind::kString)) && element(f);
-    case Token::kTrue: case Token::kFalse: return (f = expect(type, 4, Kind::kBool)) && element(f);
-    case Token::kObject: return (f = expect(type, 5, Kind::kMessage)) && sub_message(f);
-    case Token::kArray: return (f = expect(type, 6, Kind::kMessage)) && sub_message(f);
-    default: return r_.fail("expected a value");
+    case Token::kString: return element(&type->fields[2]);
+    case Token::kTrue: case Token::kFalse: return element(&type->fields[3]);
+    case Token::kObject: return sub_message(&type->fields[4]);
+    case Token::kArray: return sub_message(&type->fields[5]);
+    default: return r_.wrong("expected a value");
   }
 }
 
-bool Parser::wrapper(const Message* type) {
-  const Field* f = type->by_number(1);
-  if (!f || f->repeated() || schema::is_message(f->kind)) return r_.fail_at(r_.position(), kStrange, Code::kFailedPrecondition);
-  return singular(f);
-}
+bool Parser::wrapper(const Message* type) { return singular(&type->fields[0]); }
 
 // "@type" decides how the rest is read, and may come anywhere: found in a first pass, unless it leads.
 bool Parser::any(const Message* type) {
-  const Field* url_field = expect(type, 1, Kind::kString);
-  const Field* value_field = expect(type, 2, Kind::kBytes);
-  if (!url_field || !value_field || !r_.enter_object()) return false;
+  if (!r_.enter_object()) return false;
   Reader::Mark start = r_.mark();
   base::Slice url;
   bool empty;
   if (!any_type(&url, &empty)) return false;
   if (empty) return true;
   size_t slash = url.text().rfind('/');
-  if (slash == std::string_view::npos || slash + 1 == url.size) return r_.fail_at(start.p, "the \"@type\" of an Any has no type behind a slash");
+  if (slash == std::string_view::npos || slash + 1 == url.size) return r_.wrong_at(start.p, "the \"@type\" of an Any has no type behind a slash");
   std::string_view name = url.text().substr(slash + 1);
   const Message* inner = type->schema->message(name);
   if (!inner) return fail_named(start.p, "no type", name, " in the schema", "");
-  encode::put_bytes(e_, url_field, url);
+  encode::put_bytes(e_, &type->fields[0], url);
   r_.rewind(start);
   if (!enter()) return false;
-  encode::begin_packed(e_, value_field);
+  encode::begin_packed(e_, &type->fields[1]);  // bytes, but a length and what follows all the same
   if (!(inner->well_known == WellKnown::kNone ? members(inner, true) : any_value(inner))) return false;
   encode::end(e_);
   leave();
@@ -164,13 +138,13 @@ bool Parser::any_type(base::Slice* url, bool* empty) {
       if (!r_.string(&value)) return false;
       *url = base::Slice(value);
       auto again = size_t(r_.position() - start);
-      if (again > rescans_) return r_.fail("too much before the \"@type\" of nested Anys", Code::kResourceExhausted);
+      if (again > rescans_) return r_.wrong("too much before the \"@type\" of nested Anys", Code::kResourceExhausted);
       rescans_ -= again;
       return true;
     }
-    if (!r_.skip()) return false;
+    if (!r_.skip_value()) return false;
   }
-  return r_.ok() && (*empty || r_.fail_at(start, "an Any without \"@type\""));
+  return r_.ok() && (*empty || r_.wrong_at(start, "an Any without \"@type\""));
 }
 
 // What is no object of its own lies under "value".
@@ -181,7 +155,7 @@ bool Parser::any_value(const Message* type) {
     const uint8_t* at = r_.position() - 1;
     if (!r_.name(&name)) return false;
     bool is_type = name == "@type", is_value = name == "value";
-    if ((is_type && typed) || (is_value && found)) return r_.fail_at(at, "the field comes twice");
+    if ((is_type && typed) || (is_value && found)) return r_.wrong_at(at, "the field comes twice");
     if (!is_type && !is_value) {
       if (!unknown(type, at, name)) return false;
       continue;
@@ -191,7 +165,7 @@ bool Parser::any_value(const Message* type) {
     (is_type ? typed : found) = true;
   }
   if (!r_.ok()) return false;
-  return found || type->well_known == WellKnown::kEmpty || r_.fail("an Any of a well-known type without \"value\"");
+  return found || type->well_known == WellKnown::kEmpty || r_.wrong("an Any of a well-known type without \"value\"");
 }
 
 }  // namespace zcrpc::json

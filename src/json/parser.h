@@ -56,14 +56,13 @@ class Parser {
   bool any(const Message* type);
   bool any_type(base::Slice* url, bool* empty);
   bool any_value(const Message* type);
-  const Field* expect(const Message* type, uint32_t n, schema::Kind kind, schema::Shape shape = schema::Shape::kSingular);
 
   static bool takes_null(const Field* f) {
     return schema::is_message(f->kind) ? f->message->well_known == schema::WellKnown::kValue
                                        : f->enumeration && f->enumeration->well_known == schema::WellKnown::kNullValue;
   }
   bool enter() {
-    if (depth_ == 0) return r_.fail_at(r_.position(), "nested too deeply", base::Code::kResourceExhausted);
+    if (depth_ == 0) return r_.wrong_at(r_.position(), "nested too deeply", base::Code::kResourceExhausted);
     depth_--;
     return true;
   }
@@ -71,7 +70,7 @@ class Parser {
   // The output is within its bounds, and the encoder has not failed.
   bool good() {
     if (encode::size(e_) <= o_.max_output && !encode::failed(e_)) [[likely]] return true;
-    return r_.fail_at(r_.position(), "the message becomes too large", base::Code::kResourceExhausted);
+    return r_.wrong_at(r_.position(), "the message becomes too large", base::Code::kResourceExhausted);
   }
   // On a mistake: remembers where in the message it was made, while the steps are there.
   bool note(bool success) {

@@ -7,19 +7,10 @@
 
 namespace zcrpc::json {
 
-using base::Code;
 using schema::Kind;
-using schema::Shape;
 using schema::WellKnown;
 
-// A schema may call anything google.protobuf.Timestamp; only these fields make it one.
-const schema::Field* Printer::expect(const Message* type, uint32_t n, Kind kind, Shape shape) {
-  const Field* f = type->by_number(n);
-  if (f && f->kind == kind && f->shape == shape) return f;
-  fail("the schema has another idea of a well-known type", Code::kFailedPrecondition);
-  return nullptr;
-}
-
+// The schema calls a message well known only if its fields are what they should be: numbered from 1, none besides.
 bool Printer::known(View v, const Message* type) {
   switch (type->well_known) {
     case WellKnown::kAny: return any(v, type);
@@ -44,11 +35,8 @@ void Printer::nanos(int32_t n) {
 }
 
 bool Printer::timestamp(View v, const Message* type) {
-  const Field* s = expect(type, 1, Kind::kInt64);
-  const Field* n = expect(type, 2, Kind::kInt32);
-  if (!s || !n) return false;
-  auto seconds = int64_t(schema::number(v, s));
-  auto nano = int32_t(schema::number(v, n));
+  auto seconds = int64_t(schema::number(v, &type->fields[0]));
+  auto nano = int32_t(schema::number(v, &type->fields[1]));
   if (seconds < kMinTimestamp || seconds > kMaxTimestamp || nano < 0 || nano > kMaxNanos)
     return fail("a timestamp outside of the years 1 to 9999, or with wrong nanos");
   int64_t days = (seconds >= 0 ? seconds : seconds - 86399) / 86400;
@@ -72,11 +60,8 @@ bool Printer::timestamp(View v, const Message* type) {
 }
 
 bool Printer::duration(View v, const Message* type) {
-  const Field* s = expect(type, 1, Kind::kInt64);
-  const Field* n = expect(type, 2, Kind::kInt32);
-  if (!s || !n) return false;
-  auto seconds = int64_t(schema::number(v, s));
-  auto nano = int32_t(schema::number(v, n));
+  auto seconds = int64_t(schema::number(v, &type->fields[0]));
+  auto nano = int32_t(schema::number(v, &type->fields[1]));
   if (seconds < -kMaxDuration || seconds > kMaxDuration || nano < -kMaxNanos || nano > kMaxNanos)
     return fail("a duration beyond 315,576,000,000 seconds, or with wrong nanos");
   if ((seconds < 0 && nano > 0) || (seconds > 0 && nano < 0)) return fail("a duration whose seconds and nanos differ in sign");
@@ -89,8 +74,7 @@ bool Printer::duration(View v, const Message* type) {
 }
 
 bool Printer::field_mask(View v, const Message* type) {
-  const Field* f = expect(type, 1, Kind::kString, Shape::kRepeated);
-  if (!f) return false;
+  const Field* f = &type->fields[0];
   schema::Elements e;
   if (const uint8_t* slot = present(v, f)) e = elements(f, slot);
   out_.put('"');
@@ -126,15 +110,12 @@ bool Printer::mask_path(base::Slice path) {
 }
 
 bool Printer::struct_value(View v, const Message* type) {
-  const Field* f = expect(type, 1, Kind::kMessage, Shape::kMap);
-  if (!f) return false;
+  const Field* f = &type->fields[0];
   const uint8_t* slot = present(v, f);
-  if (slot) return entries(f, slot);
-  out_.text("{}");
-  return true;
-}
-
-bool Printer::entries(const Field* f, const uint8_t* slot) {
+  if (!slot) {
+    out_.text("{}");
+    return true;
+  }
   Step *up = at_, step{up};
   at_ = &step;
   bool good = map(f, slot);
@@ -143,8 +124,7 @@ bool Printer::entries(const Field* f, const uint8_t* slot) {
 }
 
 bool Printer::list_value(View v, const Message* type) {
-  const Field* f = expect(type, 1, Kind::kMessage, Shape::kRepeated);
-  if (!f) return false;
+  const Field* f = &type->fields[0];
   const uint8_t* slot = present(v, f);
   if (!slot) {
     out_.text("[]");
@@ -167,23 +147,18 @@ bool Printer::dynamic_value(View v, const Message* type) {
     }
     if (f.kind == Kind::kDouble && !std::isfinite(std::bit_cast<double>(schema::bits_at(f.kind, slot))))
       return fail("NaN and infinity have no JSON form in a Value");
-    return f.shape == Shape::kSingular ? value(&f, slot) : fail("the schema has another idea of a well-known type");
+    return value(&f, slot);
   }
   return fail("a Value without a kind has no JSON form");
 }
 
 bool Printer::wrapper(View v, const Message* type) {
-  const Field* f = type->by_number(1);
-  if (!f || f->repeated() || schema::is_message(f->kind))
-    return fail("the schema has another idea of a well-known type", Code::kFailedPrecondition);
+  const Field* f = &type->fields[0];
   return schema::is_string(f->kind) ? text(f, schema::string(v, f)) : number(f, schema::number(v, f));
 }
 
 bool Printer::any(View v, const Message* type) {
-  const Field* url_field = expect(type, 1, Kind::kString);
-  const Field* value_field = expect(type, 2, Kind::kBytes);
-  if (!url_field || !value_field) return false;
-  base::Slice url = schema::string(v, url_field), bytes = schema::string(v, value_field);
+  base::Slice url = schema::string(v, &type->fields[0]), bytes = schema::string(v, &type->fields[1]);
   if (url.empty() && bytes.empty()) {
     out_.text("{}");
     return true;

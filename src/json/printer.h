@@ -46,7 +46,6 @@ class Printer {
   bool dynamic_value(View v, const Message* type);
   bool list_value(View v, const Message* type);
   bool wrapper(View v, const Message* type);
-  bool entries(const Field* f, const uint8_t* slot);
   void nanos(int32_t n);
 
   // The slot of a field that is to be printed; nullptr: it is not set, or an implicit default.
@@ -84,8 +83,6 @@ class Printer {
     out_.spaces(2 * size_t(indent_));
   }
   bool fail(const char* message, base::Code code = base::Code::kInvalidArgument);
-  // A well-known type's field of that shape; nullptr and a mistake if the schema has another idea of it.
-  const Field* expect(const Message* type, uint32_t n, schema::Kind kind, schema::Shape shape = schema::Shape::kSingular);
 
   const PrintOptions& o_;
   Out out_;

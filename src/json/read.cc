@@ -32,7 +32,7 @@ int32_t hex4(const uint8_t* p, const uint8_t* end) {
 
 }  // namespace
 
-bool Reader::fail_at(const uint8_t* at, const char* text, base::Code code) {
+bool Reader::wrong_at(const uint8_t* at, const char* text, base::Code code) {
   if (failed_) return false;
   failed_ = true;
   code_ = code;
@@ -66,18 +66,18 @@ Token Reader::peek() {
 }
 
 bool Reader::open() {
-  if (depth_ == 0) return fail_at(p_ - 1, "nested too deeply", base::Code::kResourceExhausted);
+  if (depth_ == 0) return wrong_at(p_ - 1, "nested too deeply", base::Code::kResourceExhausted);
   depth_--;
   return fresh_ = true;
 }
 
 bool Reader::enter_object() {
-  if (!take('{')) return fail("expected an object");
+  if (!take('{')) return wrong("expected an object");
   return open();
 }
 
 bool Reader::enter_array() {
-  if (!take('[')) return fail("expected an array");
+  if (!take('[')) return wrong("expected an array");
   return open();
 }
 
@@ -91,16 +91,16 @@ bool Reader::member_comes() {
     return false;
   }
   if (!first) {
-    if (p_ == end_ || *p_ != ',') return fail("expected a comma or the object's end");
+    if (p_ == end_ || *p_ != ',') return wrong("expected a comma or the object's end");
     p_++;
     skip_space();
   }
-  if (p_ == end_ || *p_ != '"') return fail("expected a name in quotes");
+  if (p_ == end_ || *p_ != '"') return wrong("expected a name in quotes");
   p_++;
   return true;
 }
 
-bool Reader::colon() { return take(':') || fail("expected a colon"); }
+bool Reader::colon() { return take(':') || wrong("expected a colon"); }
 
 bool Reader::name(std::string_view* s) {
   const uint8_t* start = p_;
@@ -121,13 +121,13 @@ bool Reader::next_element() {
     return false;
   }
   if (first) return !failed_;
-  if (p_ == end_ || *p_ != ',') return fail("expected a comma or the array's end");
+  if (p_ == end_ || *p_ != ',') return wrong("expected a comma or the array's end");
   p_++;
   return true;
 }
 
 bool Reader::string(std::string_view* s) {
-  if (!take('"')) return fail("expected a string");
+  if (!take('"')) return wrong("expected a string");
   return string_into(s, &scratch_);
 }
 
@@ -141,12 +141,12 @@ bool Reader::string_into(std::string_view* s, base::String* scratch) {
     p = find_special<false>(p, end_);
   }
   if (p < end_ && *p == '\\') return string_slow(start, p, ascii, s, scratch);
-  if (p == end_) return fail_at(start - 1, kNoEnd);
-  if (*p != '"') return fail_at(p, "a control character in a string");
+  if (p == end_) return wrong_at(start - 1, kNoEnd);
+  if (*p != '"') return wrong_at(p, "a control character in a string");
   size_t n = size_t(p - start);
   if (!ascii) {
     size_t good = base::utf8_valid_prefix(start, n);
-    if (good != n) return fail_at(start + good, kNotUtf8);
+    if (good != n) return wrong_at(start + good, kNotUtf8);
   }
   *s = {reinterpret_cast<const char*>(start), n};
   p_ = p + 1;
@@ -158,19 +158,19 @@ bool Reader::string_slow(const uint8_t* start, const uint8_t* p, bool ascii, std
   const uint8_t* from = start;
   for (;;) {
     scratch->append({reinterpret_cast<const char*>(from), size_t(p - from)});
-    if (p == end_) return fail_at(start - 1, kNoEnd);
+    if (p == end_) return wrong_at(start - 1, kNoEnd);
     if (*p == '"') break;
-    if (*p != '\\') return fail_at(p, "a control character in a string");
+    if (*p != '\\') return wrong_at(p, "a control character in a string");
     if (!escape(&p, scratch)) return false;
     from = p;
     p = find_special<false>(p, end_);
     if (ascii && find_special<true>(from, p) != p) ascii = false;
   }
-  if (!scratch->ok()) return fail_at(start, "no memory", base::Code::kResourceExhausted);
+  if (!scratch->ok()) return wrong_at(start, "no memory", base::Code::kResourceExhausted);
   if (!ascii) {
     // Escapes are ASCII, so the text between the quotes is UTF-8 exactly when its unescaped form is.
     size_t n = size_t(p - start), good = base::utf8_valid_prefix(start, n);
-    if (good != n) return fail_at(start + good, kNotUtf8);
+    if (good != n) return wrong_at(start + good, kNotUtf8);
   }
   *s = scratch->view();
   p_ = p + 1;
@@ -192,11 +192,11 @@ bool Reader::escape(const uint8_t** at, base::String* scratch) {
     case 't': plain = '\t'; break;
     case 'u': {
       int32_t c = hex4(p + 2, end_);
-      if (c < 0) return fail_at(p, "a bad escape");
+      if (c < 0) return wrong_at(p, "a bad escape");
       const uint8_t* behind = p + 6;
       if (c >= 0xD800 && c <= 0xDFFF) {
         int32_t low = c < 0xDC00 && end_ - behind >= 6 && behind[0] == '\\' && behind[1] == 'u' ? hex4(behind + 2, end_) : -1;
-        if (low < 0xDC00 || low > 0xDFFF) return fail_at(p, "a lone surrogate");
+        if (low < 0xDC00 || low > 0xDFFF) return wrong_at(p, "a lone surrogate");
         c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
         behind += 6;
       }
@@ -205,7 +205,7 @@ bool Reader::escape(const uint8_t** at, base::String* scratch) {
       *at = behind;
       return true;
     }
-    default: return fail_at(p, "a bad escape");
+    default: return wrong_at(p, "a bad escape");
   }
   scratch->append(plain);
   *at = p + 2;
@@ -216,18 +216,18 @@ bool Reader::number(std::string_view* s) {
   skip_space();
   const uint8_t *start = p_, *p = p_;
   if (p < end_ && *p == '-') p++;
-  if (p == end_ || !digit(*p)) return fail("expected a number");
-  if (*p == '0' && end_ - p > 1 && digit(p[1])) return fail("a number with a leading zero");
+  if (p == end_ || !digit(*p)) return wrong("expected a number");
+  if (*p == '0' && end_ - p > 1 && digit(p[1])) return wrong("a number with a leading zero");
   while (p < end_ && digit(*p)) p++;
   if (p < end_ && *p == '.') {
     p++;
-    if (p == end_ || !digit(*p)) return fail("a number without digits behind its point");
+    if (p == end_ || !digit(*p)) return wrong("a number without digits behind its point");
     while (p < end_ && digit(*p)) p++;
   }
   if (p < end_ && (*p | 0x20) == 'e') {
     p++;
     if (p < end_ && (*p == '+' || *p == '-')) p++;
-    if (p == end_ || !digit(*p)) return fail("a number without digits in its exponent");
+    if (p == end_ || !digit(*p)) return wrong("a number without digits in its exponent");
     while (p < end_ && digit(*p)) p++;
   }
   *s = {reinterpret_cast<const char*>(start), size_t(p - start)};
@@ -248,40 +248,40 @@ bool Reader::boolean(bool* v) {
     return true;
   }
   *v = false;
-  return literal("false", 5) || fail("expected true or false");
+  return literal("false", 5) || wrong("expected true or false");
 }
 
 bool Reader::null() {
   skip_space();
-  return literal("null", 4) || fail("expected null");
+  return literal("null", 4) || wrong("expected null");
 }
 
-bool Reader::skip() {
+bool Reader::skip_value() {
   std::string_view s;
   bool b;
   switch (peek()) {
     case Token::kObject:
       if (!enter_object()) return false;
       while (next_member(&s))
-        if (!skip()) return false;
+        if (!skip_value()) return false;
       return ok();
     case Token::kArray:
       if (!enter_array()) return false;
       while (next_element())
-        if (!skip()) return false;
+        if (!skip_value()) return false;
       return ok();
     case Token::kString: return string(&s);
     case Token::kNumber: return number(&s);
     case Token::kTrue: case Token::kFalse: return boolean(&b);
     case Token::kNull: return null();
-    default: return fail("expected a value");
+    default: return wrong("expected a value");
   }
 }
 
 bool Reader::finish() {
   if (failed_) return false;
   skip_space();
-  return p_ == end_ || fail("something behind the end");
+  return p_ == end_ || wrong("something behind the end");
 }
 
 void line_and_column(base::Slice text, size_t offset, size_t* line, size_t* column) {

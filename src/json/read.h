@@ -3,7 +3,7 @@
 //   Reader r(text);
 //   std::string_view key;
 //   if (r.enter_object())
-//     while (r.next_member(&key)) key == "code" ? r.string(&code) : r.skip();
+//     while (r.next_member(&key)) key == "code" ? r.string(&code) : r.skip_value();
 //   if (!r.finish()) ... r.error(), r.error_offset()
 #pragma once
 
@@ -42,7 +42,7 @@ class Reader {
   bool boolean(bool* v);
   bool null();
   // Any value, with all that is in it.
-  bool skip();
+  bool skip_value();
   // Nothing but white space is left, and no mistake was made.
   bool finish();
 
@@ -70,8 +70,8 @@ class Reader {
     depth_ = m.depth;
     fresh_ = m.fresh;
   }
-  bool fail_at(const uint8_t* at, const char* text, base::Code code = base::Code::kInvalidArgument);
-  bool fail(const char* text, base::Code code = base::Code::kInvalidArgument) { return fail_at(p_, text, code); }
+  bool wrong_at(const uint8_t* at, const char* text, base::Code code = base::Code::kInvalidArgument);
+  bool wrong(const char* text, base::Code code = base::Code::kInvalidArgument) { return wrong_at(p_, text, code); }
   void skip_space() {
     while (p_ < end_ && (*p_ == ' ' || *p_ == '\n' || *p_ == '\t' || *p_ == '\r')) p_++;
   }
