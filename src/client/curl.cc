@@ -62,7 +62,6 @@ Status CurlTransport::init(const TransportOptions& o) {
   start = [](Transport* t, const HttpRequest& r, HttpSink* s) { return static_cast<CurlTransport*>(t)->begin(r, s); };
   cancel = [](Transport* t, HttpExchange* e) { static_cast<CurlTransport*>(t)->abandon(e); };
   free = [](Transport* t) { static_cast<CurlTransport*>(t)->destroy(); };
-  connections = [](const Transport* t) { return static_cast<const CurlTransport*>(t)->connections_; };
   tick_.self = check_.self = query_.self = this;
   tick_.fire = [](net::Timer* t) { static_cast<Tick*>(t)->self->act(CURL_SOCKET_TIMEOUT, 0); };
   check_.run = [](net::Deferred* d) { static_cast<Check*>(d)->self->collect(); };
@@ -75,6 +74,7 @@ Status CurlTransport::init(const TransportOptions& o) {
   if (!host_.ok() || !authority_.ok() || !path_.ok()) return Status::no_memory();
   port_ = at.port;
   max_header_bytes_ = o.max_header_bytes;
+  connections_ = o.connections;
   if (at.socket_path.empty() && !net::is_numeric_address(at.host)) name_state_ = Names::kUnknown;
 
   multi_ = curl_multi_init();

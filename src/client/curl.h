@@ -78,7 +78,7 @@ class CurlTransport : public Transport {
   bool resolve_news_ = false;                               // libcurl has not seen resolve_ yet
   bool watch_failed_ = false;
   int64_t named_at_ = 0;
-  uint64_t connections_ = 0;
+  std::atomic<uint64_t>* connections_ = nullptr;
   HttpExchange* active_ = nullptr;                          // a list through next and prev
   HttpExchange* idle_ = nullptr;                            // through next
   CurlSocket* free_sockets_ = nullptr;

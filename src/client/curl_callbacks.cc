@@ -92,7 +92,7 @@ curl_socket_t CurlCallbacks::open_socket(void* user, curlsocktype, curl_sockaddr
   const net::Io* io = t->loop_->io();
   int fd = io->socket(io->user, address->family, address->socktype, address->protocol);
   if (fd < 0) return CURL_SOCKET_BAD;
-  t->connections_++;
+  if (t->connections_) t->connections_->fetch_add(1, std::memory_order_relaxed);
   return fd;
 }
 
@@ -119,8 +119,9 @@ size_t CurlCallbacks::header(char* line, size_t one, size_t n, void* user) {
   }
   if (text.starts_with("HTTP/")) {
     e->status = status_of(text);
-    if (e->status >= 200) e->sink->status(e->sink, e->status);
-    return size;
+    if (e->status < 200 || e->sink->status(e->sink, e->status)) return size;
+    e->broken = true;
+    return kStop;
   }
   if (e->status < 200) return size;  // of an interim answer
   size_t colon = text.find(':');

@@ -2,6 +2,7 @@
 // It knows HTTP and nothing of RPC. Everything here is [inside] the transport's loop.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 
@@ -30,9 +31,9 @@ struct HttpRequest {
 
 // Gets the answer. None of these may start or cancel an exchange.
 struct HttpSink {
-  // The final status, before the first header; interim ones are not told.
-  void (*status)(HttpSink* self, int32_t status);
-  // Both false: the exchange is broken off, and ended is called with an OK that says nothing: the sink knows why.
+  // False from any of these: the exchange is broken off, and ended is called with an OK that says nothing: the sink
+  // knows why. The final status comes before the first header; interim ones are not told.
+  bool (*status)(HttpSink* self, int32_t status);
   bool (*header)(HttpSink* self, std::string_view name, std::string_view value);  // name in lower case
   bool (*data)(HttpSink* self, base::Slice bytes);                                // valid until it returns
   // Once, as the last; not after cancel. OK: the answer is complete.
@@ -48,13 +49,13 @@ struct Transport {
   // Ends it at once, on the wire too; the sink hears no more.
   void (*cancel)(Transport* t, HttpExchange* e);
   void (*free)(Transport* t);  // no exchange is open; connections are closed
-  uint64_t (*connections)(const Transport* t);  // opened so far
 };
 
 struct TransportOptions {
   Endpoint endpoint;               // copied
   size_t max_header_bytes = 16 << 10;
   size_t max_connections = 0;      // 0: as many as there are exchanges at once
+  std::atomic<uint64_t>* connections = nullptr;  // counts those that were opened
 };
 
 // HTTP/1.1 through libcurl, driven by the loop. Connections stay open between exchanges.

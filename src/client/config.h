@@ -1,0 +1,28 @@
+// What a channel and its calls are set to. Plain values; capi fills them from options.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "rpc/protocol.h"
+#include "view/view.h"
+
+namespace zcrpc::client {
+
+struct CallConfig {
+  rpc::Codec codec = rpc::Codec::kProto;
+  bool gzip = false;                       // compress requests
+  size_t compress_min = 1024;              // smaller messages go as they are
+  size_t message_limit = size_t(4) << 20;  // of an answer, after inflating
+  size_t get_limit = 0;                    // Connect GET for methods without side effects, up to this length of path and query
+  int64_t timeout_ms = -1;
+  view::Limits decode;
+};
+
+struct ChannelConfig {
+  CallConfig call;                         // of calls that say nothing else
+  size_t header_limit = 16 << 10;
+  size_t connections = 0;                  // 0: as many as calls at once
+};
+
+}  // namespace zcrpc::client

@@ -1,0 +1,70 @@
+#include "client/request.h"
+
+#include "base/arena.h"
+#include "json/json.h"
+#include "rpc/connect.h"
+
+namespace zcrpc::client {
+
+using base::Buffer;
+using base::BufferRef;
+using base::Result;
+using base::Slice;
+using base::Status;
+using compress::Coding;
+
+Result<Buffer*> coded_message(const schema::Method* m, const CallConfig& config, Buffer* wire) {
+  if (config.codec == rpc::Codec::kProto) return wire->retain();
+  base::Arena arena;
+  Result<schema::View> view = view::decode(m->input, wire->slice(), wire->has_slack(), {}, &arena);
+  if (!view.ok()) return view.take_status();
+  base::String text;
+  ZCRPC_TRY(json::print(*view, m->input, {}, &text));
+  Buffer* b = Buffer::make(text.size());
+  if (!b) return Status::no_memory();
+  if (text.size()) memcpy(b->writable(), text.data(), text.size());
+  return b;
+}
+
+static Status compressed(Buffer* message, compress::Pool* pool, BufferRef* out) {
+  compress::Deflater d;
+  ZCRPC_TRY(d.begin(pool, Coding::kGzip, 0, message->size()));
+  ZCRPC_TRY(d.feed(message->slice()));
+  Result<Buffer*> b = d.finish();
+  if (b.ok()) out->reset(*b);
+  return b.take_status();
+}
+
+Status make_request(const schema::Method* m, const CallConfig& config, std::string_view prefix, Buffer* message,
+                    const base::Metadata& metadata, int64_t timeout_ns, compress::Pool* pool, Request* out) {
+  rpc::ConnectCall call;
+  call.codec = config.codec;
+  call.timeout_ns = timeout_ns;
+  call.metadata = &metadata;
+  BufferRef body(message->retain());
+  // An empty body is never compressed; nor is one sent that grew.
+  if (config.gzip && message->size() && message->size() >= config.compress_min) {
+    BufferRef smaller;
+    ZCRPC_TRY(compressed(message, pool, &smaller));
+    if (smaller->size() < message->size()) {
+      body = std::move(smaller);
+      call.coding = Coding::kGzip;
+    }
+  }
+  out->repeatable = m->flags & (schema::kNoSideEffects | schema::kIdempotent);
+  if (config.get_limit && (m->flags & schema::kNoSideEffects) && body->size() < config.get_limit) {
+    out->target.append(prefix);
+    rpc::connect_get_target(m->path, call, body->slice(), &out->target);
+    if (!out->target.ok()) return Status::no_memory();
+    out->get = out->target.size() <= config.get_limit;
+    if (!out->get) out->target.clear();
+  }
+  if (!out->get) {
+    out->target.append(prefix).append(m->path);
+    if (!out->target.ok()) return Status::no_memory();
+    out->body = std::move(body);
+  }
+  return rpc::connect_headers(call, out->get, &out->headers);
+}
+
+}  // namespace zcrpc::client
