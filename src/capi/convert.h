@@ -55,4 +55,12 @@ inline void put(zcrpc_slice* out, base::Slice s) {
   if (out) *out = slice_of(s);
 }
 
+// A struct that may grow: no more than the caller's header knows, and zeros where his is newer than this library.
+template <class T>
+void fill(T* out, T value) {
+  size_t n = value.struct_size = out->struct_size;
+  memcpy(static_cast<void*>(out), &value, n < sizeof value ? n : sizeof value);
+  if (n > sizeof value) memset(reinterpret_cast<char*>(out) + sizeof value, 0, n - sizeof value);
+}
+
 }  // namespace zcrpc::capi

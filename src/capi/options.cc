@@ -1,0 +1,160 @@
+// zcrpc.h, section 3: options.
+#include "capi/options.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include "capi/guard.h"
+
+using namespace zcrpc;
+using namespace zcrpc::capi;
+using base::Code;
+using base::Status;
+
+namespace {
+
+constexpr uint32_t bit(int32_t what) { return 1u << what; }
+constexpr uint32_t kDecode = bit(ZCRPC_FOR_DECODE), kFormat = bit(ZCRPC_FOR_FORMAT), kLoop = bit(ZCRPC_FOR_LOOP),
+                   kServer = bit(ZCRPC_FOR_SERVER), kChannel = bit(ZCRPC_FOR_CHANNEL), kCall = bit(ZCRPC_FOR_CALL);
+constexpr const char* kNames[] = {"", "DECODE", "FORMAT", "LOOP", "SERVER", "CHANNEL", "CALL"};
+
+constexpr int64_t kMessage = 0x7FFFFFFF, kText = -1;  // kText in `most`: a string
+
+// Every key: its name for errors, what it is for, and the numbers it takes.
+struct Row {
+  int32_t key;
+  const char* name;
+  uint32_t for_what;
+  int64_t least, most;
+};
+constexpr Row kRows[] = {
+    {ZCRPC_DECODE_MAX_INDEX, "DECODE_MAX_INDEX", kDecode | kCall, 1, int64_t(1) << 31},
+    {ZCRPC_DECODE_MAX_DEPTH, "DECODE_MAX_DEPTH", kDecode | kCall, 1, wire::kDeepest},
+    {ZCRPC_FORMAT_IGNORE_UNKNOWN, "FORMAT_IGNORE_UNKNOWN", kFormat, 0, 1},
+    {ZCRPC_FORMAT_ENUM_NUMBERS, "FORMAT_ENUM_NUMBERS", kFormat, 0, 1},
+    {ZCRPC_FORMAT_PROTO_NAMES, "FORMAT_PROTO_NAMES", kFormat, 0, 1},
+    {ZCRPC_FORMAT_PRETTY, "FORMAT_PRETTY", kFormat, 0, 1},
+    {ZCRPC_LIMIT_MESSAGE, "LIMIT_MESSAGE", kServer | kChannel | kCall, 1, kMessage},
+    {ZCRPC_LIMIT_HEADERS, "LIMIT_HEADERS", kServer | kChannel, 1024, 1 << 20},
+    {ZCRPC_COMPRESSION, "COMPRESSION", kServer | kChannel | kCall, 0, kText},
+    {ZCRPC_COMPRESSION_MIN, "COMPRESSION_MIN", kServer | kChannel | kCall, 0, kMessage},
+    {ZCRPC_SERVER_MAX_CONNECTIONS, "SERVER_MAX_CONNECTIONS", kServer, 1, 1 << 24},
+    {ZCRPC_SERVER_MAX_STREAMS, "SERVER_MAX_STREAMS", kServer, 1, 1 << 20},
+    {ZCRPC_SERVER_MAX_DEADLINE, "SERVER_MAX_DEADLINE", kServer | kCall, -1, INT32_MAX},
+    {ZCRPC_SERVER_PREFIX, "SERVER_PREFIX", kServer, 0, kText},
+    {ZCRPC_CHANNEL_CODEC, "CHANNEL_CODEC", kChannel | kCall, ZCRPC_PROTO, ZCRPC_JSON},
+    {ZCRPC_CHANNEL_TIMEOUT, "CHANNEL_TIMEOUT", kChannel | kCall, -1, INT32_MAX},
+    {ZCRPC_CHANNEL_CONNECTIONS, "CHANNEL_CONNECTIONS", kChannel, 0, 1 << 16},
+    {ZCRPC_CHANNEL_USE_GET, "CHANNEL_USE_GET", kChannel | kCall, 0, 1 << 20},
+};
+
+Status row_for(const Options& o, int32_t key, const Row** out) {
+  const Row* row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return r.key == key; });
+  if (row == std::end(kRows)) return Status::format(Code::kInvalidArgument, "option %d is not known", key);
+  if (!(row->for_what & bit(o.what)))
+    return Status::format(Code::kInvalidArgument, "option ZCRPC_%s is not for ZCRPC_FOR_%s", row->name, kNames[o.what]);
+  *out = row;
+  return {};
+}
+
+Status set(Options* o, const Options::Value& v) {
+  auto* old = const_cast<Options::Value*>(o->find(v.key));
+  if (old) {
+    std::free(old->text);
+    *old = v;
+    return {};
+  }
+  return o->values.push(v) ? Status() : Status::no_memory();
+}
+
+}  // namespace
+
+namespace zcrpc::capi {
+
+Options::~Options() {
+  for (const Value& v : values) std::free(v.text);
+}
+
+const Options::Value* Options::find(int32_t key) const {
+  for (const Value& v : values)
+    if (v.key == key) return &v;
+  return nullptr;
+}
+
+int64_t get_int(const Options* o, int32_t key, int64_t fallback) {
+  const Options::Value* v = o ? o->find(key) : nullptr;
+  return v ? v->number : fallback;
+}
+
+std::string_view get_string(const Options* o, int32_t key, std::string_view fallback) {
+  const Options::Value* v = o ? o->find(key) : nullptr;
+  return v && v->text ? std::string_view(v->text, v->size) : fallback;
+}
+
+view::Limits get_limits(const Options* o) {
+  view::Limits l;
+  l.max_index = size_t(get_int(o, ZCRPC_DECODE_MAX_INDEX, 0));
+  l.max_depth = uint32_t(get_int(o, ZCRPC_DECODE_MAX_DEPTH, l.max_depth));
+  return l;
+}
+
+Status check_for(const zcrpc_options* o, int32_t what) {
+  if (!o || from_c(o)->what == what) return {};
+  return Status::format(Code::kInvalidArgument, "options made for ZCRPC_FOR_%s where those for ZCRPC_FOR_%s belong", kNames[from_c(o)->what], kNames[what]);
+}
+
+}  // namespace zcrpc::capi
+
+zcrpc_options* zcrpc_options_new(int32_t what, zcrpc_error** err) {
+  return guard(err, [&]() -> base::Result<Options*> {
+    if (what < ZCRPC_FOR_DECODE || what > ZCRPC_FOR_CALL) return Status::format(Code::kInvalidArgument, "zcrpc_options_new: %d is no ZCRPC_FOR_", what);
+    auto* o = new (std::nothrow) Options();
+    if (!o) return Status::no_memory();
+    o->what = what;
+    return o;
+  });
+}
+
+void zcrpc_options_free(zcrpc_options* o) { delete from_c(o); }
+
+zcrpc_code zcrpc_options_set_int(zcrpc_options* o, int32_t key, int64_t value, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!o) return wrong("zcrpc_options_set_int: no options");
+    const Row* row = nullptr;
+    ZCRPC_TRY(row_for(*from_c(o), key, &row));
+    if (row->most == kText) return Status::format(Code::kInvalidArgument, "option ZCRPC_%s takes a string", row->name);
+    if (value < row->least || value > row->most)
+      return Status::format(Code::kInvalidArgument, "option ZCRPC_%s is %lld; it takes %lld to %lld", row->name, static_cast<long long>(value),
+                            static_cast<long long>(row->least), static_cast<long long>(row->most));
+    return set(from_c(o), {key, 0, value, nullptr});
+  });
+}
+
+zcrpc_code zcrpc_options_set_string(zcrpc_options* o, int32_t key, const char* value, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!o || !value) return wrong("zcrpc_options_set_string: no options, or no value");
+    const Row* row = nullptr;
+    ZCRPC_TRY(row_for(*from_c(o), key, &row));
+    if (row->most != kText) return Status::format(Code::kInvalidArgument, "option ZCRPC_%s takes a number", row->name);
+    size_t n = strlen(value);
+    if (n > 4096) return Status::format(Code::kInvalidArgument, "option ZCRPC_%s: more than 4096 bytes", row->name);
+    auto* text = static_cast<char*>(std::malloc(n + 1));
+    if (!text) return Status::no_memory();
+    memcpy(text, value, n + 1);
+    Status s = set(from_c(o), {key, uint32_t(n), 0, text});
+    if (!s.ok()) std::free(text);
+    return s;
+  });
+}
+
+zcrpc_code zcrpc_options_set_log(zcrpc_options* o, int32_t level, zcrpc_log_fn fn, void* user, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!o) return wrong("zcrpc_options_set_log: no options");
+    if (!(bit(from_c(o)->what) & (kLoop | kServer | kChannel)))
+      return Status::format(Code::kInvalidArgument, "a log is not for ZCRPC_FOR_%s", kNames[from_c(o)->what]);
+    if (level < 1 || level > 4) return Status::format(Code::kInvalidArgument, "log level %d; 1 to 4 are known", level);
+    from_c(o)->log = {fn, user, base::LogLevel(level)};
+    return {};
+  });
+}
