@@ -151,6 +151,7 @@ class Walk {
 
  private:
   bool enter(View v, Level::Close close);
+  void find_extensions(Level* l, const Message* m);
   Pos fields(Pos p);
   Pos field(Pos p, const Field* f, const uint8_t* slot, bool explicitly);
   Pos message(Pos p, const Field* f, View child);
@@ -199,16 +200,27 @@ bool Walk<Out>::enter(View v, Level::Close close) {
   l->f = m->fields.data();
   l->f_end = l->f + m->fields.size();
   l->ext = l->ext_end = nullptr;
-  if (m->extension_slot) {
-    auto run = load<zcrpc_run>(schema::bytes_of(v) + m->extension_slot);
-    l->ext = index_ + run.offset;
-    l->ext_end = l->ext + run.count * sizeof(zcrpc_ext);
-  }
+  if (m->sparse ? !m->extension_ranges.empty() || m->message_set : m->extension_slot != 0) find_extensions(l, m);
   l->run_left = 0;
   l->close = close;
   l_ = l;
   out_.mark(*l);
   return true;
+}
+
+template <class Out>
+void Walk<Out>::find_extensions(Level* l, const Message* m) {
+  const uint8_t* at = schema::bytes_of(l->v);
+  if (m->sparse) {  // the last bit of the bitmap is theirs
+    auto bit = uint32_t(m->fields.size());
+    if (!schema::bit_of(l->v, bit)) return;
+    at += m->size + 8 * schema::sparse_rank(l->v, bit);
+  } else {
+    at += m->extension_slot;
+  }
+  auto run = load<zcrpc_run>(at);
+  l->ext = index_ + run.offset;
+  l->ext_end = l->ext + run.count * sizeof(zcrpc_ext);
 }
 
 template <class Out>
