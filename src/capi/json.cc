@@ -1,0 +1,116 @@
+// zcrpc.h, section 5: views as text, and one format as another.
+#include "json/json.h"
+
+#include <cstdlib>
+#include <new>
+
+#include "capi/guard.h"
+#include "capi/options.h"
+#include "view/view.h"
+
+using namespace zcrpc;
+using namespace zcrpc::capi;
+using base::Result;
+using base::Status;
+
+namespace {
+
+bool known_format(int32_t format) { return format == ZCRPC_PROTO || format == ZCRPC_JSON; }
+
+// Text that a buffer holds, so that it is not copied once more.
+struct Held {
+  base::String text;
+};
+void release_held(const void*, size_t, void* user) {
+  auto* h = static_cast<Held*>(user);
+  h->~Held();
+  std::free(h);
+}
+
+Result<base::Buffer*> to_buffer(base::String text) {
+  size_t n = text.size();
+  // Much smaller than its memory: a copy is cheaper than what it would pin.
+  if (n < 1024 || text.bytes().capacity() / 2 > n) {
+    base::Buffer* b = base::Buffer::make(n);
+    if (!b) return Status::no_memory();
+    if (n) memcpy(b->writable(), text.data(), n);
+    return b;
+  }
+  void* p = std::malloc(sizeof(Held));
+  if (!p) return Status::no_memory();
+  auto* h = new (p) Held{std::move(text)};
+  base::Buffer* b = base::Buffer::wrap(h->text.data(), n, release_held, h);
+  if (b) return b;
+  release_held(nullptr, 0, h);
+  return Status::no_memory();
+}
+
+struct EncoderFree {
+  encode::Encoder* e;
+  ~EncoderFree() { encode::encoder_free(e); }
+};
+
+Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t format, const Options* o) {
+  if (format == ZCRPC_PROTO) {
+    EncoderFree e{encode::encoder_new(type)};
+    if (!e.e) return Status::no_memory();
+    if (v) encode::put_fields(e.e, v);
+    return encode::finish(e.e);
+  }
+  json::PrintOptions options;
+  options.enum_numbers = get_bool(o, ZCRPC_FORMAT_ENUM_NUMBERS, false);
+  options.proto_names = get_bool(o, ZCRPC_FORMAT_PROTO_NAMES, false);
+  options.pretty = get_bool(o, ZCRPC_FORMAT_PRETTY, false);
+  base::String text;
+  ZCRPC_TRY(json::print(v, type, options, &text));
+  return to_buffer(std::move(text));
+}
+
+Result<base::Buffer*> parse(const schema::Message* type, base::Slice text, const Options* o) {
+  EncoderFree e{encode::encoder_new(type)};
+  if (!e.e) return Status::no_memory();
+  encode::reset(e.e, type);
+  json::ParseOptions options;
+  options.ignore_unknown = get_bool(o, ZCRPC_FORMAT_IGNORE_UNKNOWN, false);
+  ZCRPC_TRY(json::parse(type, text, options, e.e));
+  return encode::finish(e.e);
+}
+
+Result<base::Buffer*> convert(const schema::Message* type, int32_t from, base::Slice data, int32_t to, const Options* o) {
+  base::BufferRef parsed;
+  if (from == ZCRPC_JSON) {
+    Result<base::Buffer*> wire = parse(type, data, o);
+    if (!wire.ok() || to == ZCRPC_PROTO) return wire;
+    parsed.reset(*wire);
+    data = parsed->slice();
+  }
+  base::Arena arena;
+  Result<schema::View> v = view::decode(type, data, parsed && parsed->has_slack(), {}, &arena);
+  if (!v.ok()) return v.take_status();
+  return print(*v, type, to, o);
+}
+
+}  // namespace
+
+zcrpc_buffer* zcrpc_view_print(const zcrpc_view* v, int32_t format, const zcrpc_options* o, zcrpc_error** err) {
+  return guard(err, [&]() -> Result<base::Buffer*> {
+    if (!known_format(format)) return wrong("zcrpc_view_print: the format is ZCRPC_PROTO or ZCRPC_JSON");
+    ZCRPC_TRY(check_for(o, ZCRPC_FOR_FORMAT));
+    if (!v) {
+      base::String text;
+      if (format == ZCRPC_JSON) text.append("{}");
+      return text.ok() ? to_buffer(std::move(text)) : Result<base::Buffer*>(Status::no_memory());
+    }
+    return print(from_c(v), schema::type_of(from_c(v)), format, from_c(o));
+  });
+}
+
+zcrpc_buffer* zcrpc_type_convert(const zcrpc_type* t, int32_t from, const void* data, size_t len, int32_t to, const zcrpc_options* o,
+                                 zcrpc_error** err) {
+  return guard(err, [&]() -> Result<base::Buffer*> {
+    if (!t || bad_slice(data, len)) return wrong("zcrpc_type_convert: a type and data are needed");
+    if (!known_format(from) || !known_format(to)) return wrong("zcrpc_type_convert: formats are ZCRPC_PROTO and ZCRPC_JSON");
+    ZCRPC_TRY(check_for(o, ZCRPC_FOR_FORMAT));
+    return convert(from_c(t), from, given(data, len), to, from_c(o));
+  });
+}

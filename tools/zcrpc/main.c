@@ -1,0 +1,36 @@
+/* zcrpc, the command line of libzcrpc: written against its public header alone. */
+#include <signal.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const char help[] =
+    "Usage: zcrpc decode --schema FILE --type NAME [options] < MESSAGE\n"
+    "       zcrpc --help | --version\n"
+    "\n"
+    "decode: reads one protobuf message from standard input and prints it as JSON.\n"
+    "  --schema FILE   a FileDescriptorSet: protoc --include_imports --descriptor_set_out=FILE ...\n"
+    "  --type NAME     full name of the message's type, such as echo.v1.EchoRequest\n"
+    "  --pretty        on several lines\n"
+    "  --proto-names   field names as in the .proto file, not lowerCamelCase\n"
+    "  --enum-numbers  enums as numbers\n"
+    "\n"
+    "Exit status: 0, 1 if what was given is bad (one line on standard error tells the code, the byte and the field),\n"
+    "2 for a wrong command line.\n";
+
+static int version(void) {
+  char text[64];
+  uint32_t v = zcrpc_version();
+  int n = snprintf(text, sizeof text, "zcrpc %u.%u.%u", (unsigned)(v >> 16 & 0xFF), (unsigned)(v >> 8 & 0xFF), (unsigned)(v & 0xFF));
+  return write_line(text, (size_t)n);
+}
+
+int main(int argc, char **argv) {
+  /* A reader that has gone is an error to be told, not a death. */
+  signal(SIGPIPE, SIG_IGN);
+  if (argc < 2) return usage_error("zcrpc needs a command, such as decode; see zcrpc --help");
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return write_line(help, sizeof help - 2);
+  if (!strcmp(argv[1], "--version")) return version();
+  if (!strcmp(argv[1], "decode")) return decode_main(argc - 1, argv + 1);
+  return usage_error("zcrpc has no command %s; see zcrpc --help", argv[1]);
+}
