@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+extern "C" {
 #include <cmocka.h>
+}
 
 // Macros in the way of ordinary names; fail_msg does what fail does.
 #undef skip
