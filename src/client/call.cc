@@ -1,6 +1,7 @@
 #include "client/call.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 
 #include "json/json.h"
@@ -50,11 +51,10 @@ const rpc::Verbs UnaryCall::kVerbs = {
 
 // ---- Making and ending ----
 
-UnaryCall::UnaryCall(Channel* channel, const schema::Method* m, const CallConfig& config)
-    : channel_(channel), config_(config), request_headers_(channel->allocator()), request_(channel->allocator()),
+UnaryCall::UnaryCall(Channel* channel, const CallConfig& config)
+    : channel_(channel), method_(channel->allocator()), config_(config), request_headers_(channel->allocator()), request_(channel->allocator()),
       arena_(channel->allocator()) {
   verbs = &kVerbs;
-  method = m;
   hub = channel->hub();
   counters = &channel->counters();
   done.call = this;
@@ -91,12 +91,15 @@ Result<UnaryCall*> UnaryCall::make(Channel* channel, const schema::Method* m, co
   const base::Allocator* a = channel->allocator();
   void* p = a->alloc(sizeof(UnaryCall), a->user);
   if (!p) return Status::no_memory();
-  auto* c = new (p) UnaryCall(channel, m, config);
+  auto* c = new (p) UnaryCall(channel, config);
   channel->retain();
-  if (!(c->encoder = encode::encoder_new(m->input))) {
+  Status s = c->method_.set(m);
+  if (s.ok() && !(c->encoder = encode::encoder_new(m->input))) s = Status::no_memory();
+  if (!s.ok()) {
     destroy(c);
-    return Status::no_memory();
+    return s;
   }
+  c->method = c->method_.get();
   return c;
 }
 
@@ -141,14 +144,19 @@ Status UnaryCall::prepare() {
   Result<base::Buffer*> coded = coded_message(method, config_, bytes.get());
   if (!coded.ok()) return coded.take_status();
   message_.reset(*coded);
+  set_deadline();
+  return {};
+}
+
+void UnaryCall::set_deadline() {
   const net::Io* io = channel_->loop()->io();
   begun_ns_ = io->monotonic_ns(io->user);
   if (config_.timeout_ms >= 0) deadline_ns_ = begun_ns_ + std::min(config_.timeout_ms, kMaxTimeoutMs) * kNsPerMs;
-  return {};
 }
 
 Status UnaryCall::unary(rpc::Call* call, schema::View* reply) {
   auto* c = static_cast<UnaryCall*>(call);
+  if (!c->method->output) return Status(Code::kUnimplemented, "a method without a schema has no view: its reply comes as an event");
   if (c->channel_->loop()->inside()) return Status(Code::kFailedPrecondition, "a blocking call inside its loop's turn");
   ZCRPC_TRY(c->prepare());
   c->blocking_ = true;
@@ -171,6 +179,46 @@ Status UnaryCall::start(rpc::Call* call, uint64_t tag, zcrpc_event_fn fn, void* 
   c->state_.store(State::kBegun);
   c->retain();
   c->channel_->run_inside(&c->begin_);
+  return {};
+}
+
+Status UnaryCall::start_op(Channel* channel, const schema::Method* m, const zcrpc_op* op, Slice message, base::Buffer* buffer, Slice meta) {
+  CallConfig config = channel->call_config();
+  if (op->timeout_ms) config.timeout_ms = op->timeout_ms;
+  Result<UnaryCall*> made = make(channel, m, config);
+  if (!made.ok()) return made.take_status();
+  UnaryCall* c = *made;
+  Status s;
+  base::BufferRef bytes(buffer ? buffer->retain() : base::Buffer::make(message.size));
+  if (!bytes) s = Status::no_memory();
+  if (bytes && !buffer && message.size) {
+    memcpy(bytes->writable(), message.data, message.size);
+    c->counters->copied_out(message.size);
+  }
+  // A block was checked when the operation was.
+  while (s.ok() && !meta.empty()) {
+    zcrpc_meta_head h;
+    memcpy(&h, meta.data, sizeof h);
+    std::string_view name = meta.part(sizeof h, h.name_len).text();
+    if (!rpc::valid_metadata_name(name)) s = Status::format(Code::kInvalidArgument, "metadata: \"%.*s\" cannot be sent", int(std::min<size_t>(name.size(), 100)), name.data());
+    else if (!c->request_headers_.add(name, meta.part(sizeof h + h.name_len, h.value_len))) s = Status::no_memory();
+    meta = meta.from(sizeof h + h.name_len + h.value_len);
+  }
+  if (s.ok()) {
+    Result<base::Buffer*> coded = coded_message(m, config, bytes.get());
+    if (coded.ok()) c->message_.reset(*coded);
+    s = coded.take_status();
+  }
+  if (!s.ok()) {
+    destroy(c);
+    return s;
+  }
+  if (buffer) buffer->release();  // it passed with success
+  c->set_deadline();
+  c->tag = op->tag;
+  c->done.released = [](rpc::Event* e) { e->call->release(); };
+  c->state_.store(State::kBegun);
+  c->begin();
   return {};
 }
 
@@ -271,8 +319,8 @@ void UnaryCall::info(const rpc::Call* call, zcrpc_call_info* out) {
 
 // Operations of a turn on a client's unary call: it can be canceled, and nothing else.
 Status UnaryCall::op(rpc::Call* call, const zcrpc_op* o, Slice, base::Buffer* buffer, Slice) {
-  base::BufferRef drop(buffer);
   if (o->kind != ZCRPC_OP_CANCEL) return Status(Code::kInvalidArgument, "not an operation for a client's unary call");
+  base::BufferRef drop(buffer);
   cancel(call);
   return {};
 }
@@ -316,6 +364,10 @@ Status UnaryCall::decode_reply() {
   if (!bytes) {  // an empty body needs no memory
     bytes.reset(base::Buffer::make(0));
     if (!bytes) return Status::no_memory();
+  }
+  if (!method->output) {
+    reply_bytes_ = std::move(bytes);
+    return {};
   }
   if (config_.codec == rpc::Codec::kJson) {
     json::ParseOptions lenient;
@@ -368,9 +420,11 @@ void UnaryCall::finish(Status s) {
     base::Buffer* bytes = reply_bytes_.get();
     r.data = reinterpret_cast<uintptr_t>(bytes->data());
     r.len = uint32_t(bytes->size());
-    r.index = reinterpret_cast<uintptr_t>(schema::index_of(reply_));
-    r.index_len = schema::index_of(reply_)->size;
-    done.message = reply_;
+    if (reply_) {
+      r.index = reinterpret_cast<uintptr_t>(schema::index_of(reply_));
+      r.index_len = schema::index_of(reply_)->size;
+      done.message = reply_;
+    }
   }
   bool told_by_event = !blocking_;
   state_.store(State::kEnded, std::memory_order_release);

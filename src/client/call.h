@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "client/channel.h"
+#include "client/method.h"
 #include "client/request.h"
 #include "rpc/call.h"
 #include "rpc/connect.h"
@@ -16,6 +17,9 @@ class UnaryCall : public rpc::Call, private HttpSink {
  public:
   static base::Result<UnaryCall*> make(Channel* channel, const schema::Method* m, const CallConfig& config);
 
+  // [inside] ZCRPC_OP_START: makes a call and begins it. It is the hub's, until its DONE has been released.
+  static base::Status start_op(Channel* channel, const schema::Method* m, const zcrpc_op* op, base::Slice message, base::Buffer* buffer,
+                               base::Slice meta);
   // [inside] Ends it from our side: canceled, late, channel closed.
   void abort(base::Status why);
 
@@ -26,7 +30,7 @@ class UnaryCall : public rpc::Call, private HttpSink {
   struct Task : net::Task { UnaryCall* self; };
   struct Deadline : net::Timer { UnaryCall* self; };
 
-  UnaryCall(Channel* channel, const schema::Method* m, const CallConfig& config);
+  UnaryCall(Channel* channel, const CallConfig& config);
   ~UnaryCall() = default;
   static void destroy(UnaryCall* c);
 
@@ -43,7 +47,8 @@ class UnaryCall : public rpc::Call, private HttpSink {
   static bool forked(const rpc::Call* c);
   static const rpc::Verbs kVerbs;
 
-  base::Status prepare();              // the message and the deadline, on the caller's thread
+  base::Status prepare();              // the message, on the caller's thread
+  void set_deadline();
   void begin();                        // [inside]
   base::Status send();
   void finish(base::Status s);         // [inside] the outcome
@@ -56,6 +61,7 @@ class UnaryCall : public rpc::Call, private HttpSink {
   void on_ended(base::Status s);
 
   Channel* channel_;
+  MethodRef method_;
   CallConfig config_;
   std::atomic<State> state_{State::kNew};
   bool blocking_ = false;

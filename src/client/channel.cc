@@ -54,6 +54,7 @@ void Channel::close() {
 // [inside]
 void Channel::shut() {
   closed_ = true;
+  unbind_all();
   while (UnaryCall* c = running_) c->abort(Status(Code::kCanceled, "the channel was closed"));
   if (transport_) transport_->free(transport_);
   transport_ = nullptr;
@@ -107,6 +108,53 @@ Result<rpc::Call*> Channel::open(const schema::Method* m, const CallConfig& conf
   if (!c.ok()) return c.take_status();
   return static_cast<rpc::Call*>(*c);
 }
+
+// ---- Methods for ZCRPC_OP_START ----
+
+struct Channel::Binding : rpc::Target {
+  explicit Binding(Channel* c) : channel(c), method(c->allocator()) {}
+  Channel* channel;
+  MethodRef method;
+  uint64_t id = 0;
+  Binding* next = nullptr;
+};
+
+Result<uint64_t> Channel::bind(const schema::Method* m) {
+  if (!hub_) return Status(Code::kFailedPrecondition, "the channel has no loop that takes operations");
+  if (closed_) return Status(Code::kCanceled, "the channel was closed");
+  if (m->flags & (schema::kClientStream | schema::kServerStream))
+    return Status(Code::kUnimplemented, "the client does not carry streams yet");
+  for (Binding* b = bindings_; b; b = b->next)
+    if (b->method.get() == m) return b->id;
+  void* p = allocator_->alloc(sizeof(Binding), allocator_->user);
+  if (!p) return Status::no_memory();
+  auto* b = new (p) Binding(this);
+  b->start = [](rpc::Target* t, const zcrpc_op* op, base::Slice message, base::Buffer* buffer, base::Slice meta) {
+    auto* self = static_cast<Binding*>(t);
+    return UnaryCall::start_op(self->channel, self->method.get(), op, message, buffer, meta);
+  };
+  Status s = b->method.set(m);
+  if (s.ok() && !(b->id = hub_->bind(b))) s = Status::no_memory();
+  if (!s.ok()) {
+    b->~Binding();
+    allocator_->free(b, sizeof(Binding), allocator_->user);
+    return s;
+  }
+  b->next = bindings_;
+  bindings_ = b;
+  return b->id;
+}
+
+void Channel::unbind_all() {
+  while (Binding* b = bindings_) {
+    bindings_ = b->next;
+    hub_->unbind(b->id);
+    b->~Binding();
+    allocator_->free(b, sizeof(Binding), allocator_->user);
+  }
+}
+
+// ---- Calls ----
 
 void Channel::enlist(UnaryCall* c) {
   c->previous = nullptr;

@@ -33,6 +33,9 @@ class Channel {
   // [any] A call that has not begun, with one reference. config.timeout_ms and the rest are the call's own.
   base::Result<rpc::Call*> open(const schema::Method* m, const CallConfig& config);
 
+  // [inside] The id under which ZCRPC_OP_START calls m; the same for the same method. Without memory: 0.
+  base::Result<uint64_t> bind(const schema::Method* m);
+
   const CallConfig& call_config() const { return config_.call; }
   const Target& target() const { return target_; }
   net::Loop* loop() const { return loop_; }
@@ -58,9 +61,11 @@ class Channel {
 
  private:
   struct Close : net::Task { Channel* self; };
+  struct Binding;
   Channel() = default;
   ~Channel() = default;
   void shut();
+  void unbind_all();
   static void destroy(Channel* c);
 
   std::atomic<uint32_t> refs_{1};
@@ -73,6 +78,7 @@ class Channel {
   ChannelConfig config_;
   Transport* transport_ = nullptr;    // [inside]
   UnaryCall* running_ = nullptr;      // [inside] a list
+  Binding* bindings_ = nullptr;       // [inside] a list
   compress::Pool pool_;               // [inside]
   Close close_;
   rpc::Counters counters_;

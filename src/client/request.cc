@@ -1,5 +1,7 @@
 #include "client/request.h"
 
+#include <cstring>
+
 #include "base/arena.h"
 #include "json/json.h"
 #include "rpc/connect.h"
@@ -14,7 +16,7 @@ using base::Status;
 using compress::Coding;
 
 Result<Buffer*> coded_message(const schema::Method* m, const CallConfig& config, Buffer* wire) {
-  if (config.codec == rpc::Codec::kProto) return wire->retain();
+  if (config.codec == rpc::Codec::kProto || !m->input) return wire->retain();
   base::Arena arena;
   Result<schema::View> view = view::decode(m->input, wire->slice(), wire->has_slack(), {}, &arena);
   if (!view.ok()) return view.take_status();
