@@ -15,6 +15,16 @@ Buffer* Buffer::make(size_t size) {
   return new (p) Buffer(data, size, nullptr, nullptr);
 }
 
+Buffer* Buffer::resize(Buffer* b, size_t size) {
+  if (size > SIZE_MAX - sizeof(Buffer) - kSlack) return nullptr;
+  // A fresh Buffer is built in the moved memory: nobody else has seen the old one.
+  void* p = std::realloc(static_cast<void*>(b), sizeof(Buffer) + size + kSlack);
+  if (!p) return nullptr;
+  auto* data = static_cast<uint8_t*>(p) + sizeof(Buffer);
+  memset(data + size, 0, kSlack);
+  return new (p) Buffer(data, size, nullptr, nullptr);
+}
+
 Buffer* Buffer::wrap(const void* data, size_t size, Release release, void* user) {
   void* p = std::malloc(sizeof(Buffer));
   if (!p) return nullptr;

@@ -41,6 +41,9 @@ class Buffer {
   bool has_slack() const { return release_ == nullptr; }
   uint8_t* writable() { return const_cast<uint8_t*>(data_); }  // before it is shared only
   void shrink(size_t size) { size_ = size; }                   // before it is shared only
+  // Memory of make that is not shared: another size, the bytes that fit kept. The old pointer is dead;
+  // nullptr: no memory, and it lives on as it was.
+  static Buffer* resize(Buffer* b, size_t size);
 
  private:
   Buffer(const uint8_t* d, size_t n, Release r, void* u) : refs_(1), data_(d), size_(n), release_(r), user_(u) {}

@@ -73,10 +73,11 @@ class H2Stream {
   friend class H2Session;
   friend struct H2Glue;
   int32_t id_ = 0;
-  bool remote_open_ = true, answered_ = false, sent_ = false, too_large_ = false, deferred_ = false, more_ = false;
-  bool headers_done_ = false;
-  uint8_t prefix_[8];
+  enum class Reject : uint8_t { kNo, kTooLarge, kMalformed, kNoMemory };
+  bool remote_open_ = true, answered_ = false, sent_ = false, more_ = false, reset_by_peer_ = false;
+  Reject reject_ = Reject::kNo;  // found in the headers: the server never hears more than `closed`
   uint8_t prefix_size_ = 0, prefix_done_ = 0;
+  uint8_t prefix_[8] = {};
   uint32_t header_bytes_ = 0;
   const base::Piece* pieces_ = nullptr;
   size_t piece_count_ = 0, piece_ = 0, offset_ = 0, left_ = 0;
@@ -178,6 +179,7 @@ class H2Session {
   Output* out_ = nullptr;  // during flush
   size_t streams_ = 0;
   Drain drain_ = Drain::kNo;
+  size_t most_ = 0;        // of flush
   bool broken_ = false, settings_seen_ = false;
 };
 

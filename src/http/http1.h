@@ -63,25 +63,30 @@ class Http1Parser {
 
  private:
   enum class State : uint8_t { kStart, kBody, kSize, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailer, kEnd, kError };
-  Event fail(int status, const char* reason);
+  struct Framing;
+  // All bool ones: false after fail.
+  bool fail(int status, const char* reason);
+  bool scan(const char* p, size_t n, size_t* end);
   Event find_head(base::Slice* in, base::Arena* arena);
-  Event parse_head(char* p, size_t n, base::Arena* arena);
+  bool parse_head(char* p, char* end, base::Arena* arena);
   bool request_line(char* p, char* end);
-  bool target(std::string_view t);
+  bool target(char* p, char* end);
   bool field(char* p, char* end, base::Header* h);
-  bool framing();
+  bool framing_field(const base::Header& h, Framing* f);
+  bool framing(const Framing& f);
+  Event counted(base::Slice* in);
   Event chunked(base::Slice* in);
-  bool extension(uint8_t c);
-  Event trailer(base::Slice* in);
+  bool chunk_byte(uint8_t c);
+  bool trailer_byte(uint8_t c);
 
   const Http1Limits* limits_;
   State state_ = State::kStart;
   uint64_t left_ = 0;           // of the body or the chunk
-  uint32_t digits_ = 0;
-  size_t extension_ = 0, extensions_ = 0;
-  size_t seen_ = 0;             // of held_: searched for its end
+  uint32_t digits_ = 0;         // of the chunk's size
+  size_t extension_ = 0, extensions_ = 0, trailer_ = 0;
+  size_t seen_ = 0, line_ = 0;  // of the head: searched up to there; where its last line began
+  bool skipped_ = false;        // the one empty line that may precede a request
   base::Vec<char> held_;        // a head or a trailer line that came in parts
-  size_t trailer_ = 0;
   Http1Head head_;
   base::Slice body_;
   int status_ = 0;

@@ -46,7 +46,7 @@ class Output {
   Output& operator=(const Output&) = delete;
   ~Output() { clear(); }
 
-  // Each false without memory, and then nothing was added.
+  // Each false without memory: half of it may have been added, so that the connection can only be closed.
   [[nodiscard]] bool append(base::Slice bytes);
   [[nodiscard]] bool append(std::string_view s) { return append(base::Slice(s)); }
   [[nodiscard]] bool reference(base::Slice bytes, base::Buffer* holder);  // retains holder until they have been sent

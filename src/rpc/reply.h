@@ -37,8 +37,8 @@ class Reply {
   // A bare HTTP answer without a body, for what never became a request.
   void bare(int status);
 
-  // What to send: status, headers (content-length is content_length(), not among them), prefix, the message (not of
-  // errors) or body(), trailers (HTTP/2 only; empty: none).
+  // What to send: status, headers (content-length among them where it is told; pass -1 to Http1Answer), prefix, the
+  // message (not of errors) or body(), trailers (HTTP/2 only; empty: none).
   int status() const { return status_; }
   std::span<const base::Header> headers() const { return {headers_.data(), headers_.size()}; }
   base::Slice prefix() const { return {prefix_, prefix_size_}; }

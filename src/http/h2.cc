@@ -1,0 +1,508 @@
+#include "http/h2.h"
+
+#include <nghttp2/nghttp2.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <new>
+
+namespace zcrpc::http {
+
+using base::Code;
+using base::Header;
+using base::Piece;
+using base::Slice;
+using base::Status;
+
+// ---- memory
+
+void* H2Memory::alloc(size_t n) {
+  if (n > SIZE_MAX - sizeof(Head) - kStep) return nullptr;
+  size_t size = (n + sizeof(Head) + kStep - 1) / kStep * kStep;
+  size_t c = size / kStep;
+  Head* h;
+  if (c < kClasses && idle_[c]) {
+    h = idle_[c];
+    idle_[c] = h->next;
+    idle_bytes_ -= size;
+  } else {
+    h = static_cast<Head*>(a_->alloc(size, a_->user));
+    if (!h) return nullptr;
+    misses_++;
+    h->size = size;
+  }
+  return h + 1;
+}
+
+void H2Memory::free(void* p) {
+  if (!p) return;
+  Head* h = static_cast<Head*>(p) - 1;
+  size_t c = h->size / kStep;
+  if (c >= kClasses || idle_bytes_ + h->size > keep_) return a_->free(h, h->size, a_->user);
+  h->next = idle_[c];
+  idle_[c] = h;
+  idle_bytes_ += h->size;
+}
+
+void* H2Memory::realloc(void* p, size_t n) {
+  if (!p) return alloc(n);
+  size_t have = (static_cast<Head*>(p) - 1)->size - sizeof(Head);
+  if (n <= have) return p;
+  void* q = alloc(n);
+  if (!q) return nullptr;
+  memcpy(q, p, have);
+  free(p);
+  return q;
+}
+
+void H2Memory::trim() {
+  for (Head*& list : idle_) {
+    while (Head* h = list) {
+      list = h->next;
+      a_->free(h, h->size, a_->user);
+    }
+  }
+  idle_bytes_ = 0;
+}
+
+// ---- what nghttp2 calls
+
+namespace {
+
+constexpr uint64_t kDrainPing = 0x7a63727063647261u;  // tells our own PING from the application's
+constexpr size_t kMaxHeaderBlock = 1 << 20;           // of our answers
+
+Status failed(int rv) {
+  if (rv == NGHTTP2_ERR_NOMEM) return Status::no_memory();
+  return Status(Code::kInternal, nghttp2_strerror(rv));
+}
+
+void put64(uint8_t* p, uint64_t v) {
+  for (int i = 8; i-- > 0; v >>= 8) p[i] = uint8_t(v);
+}
+
+uint64_t get64(const uint8_t* p) {
+  uint64_t v = 0;
+  for (int i = 0; i < 8; i++) v = v << 8 | p[i];
+  return v;
+}
+
+// Names and values stay where they are until the frame has been made. Only what hardly changes is worth a place in the
+// table: what does, would push the rest out.
+nghttp2_nv field(std::string_view name, std::string_view value, bool constant) {
+  nghttp2_nv nv;
+  nv.name = reinterpret_cast<uint8_t*>(const_cast<char*>(name.data()));
+  nv.value = reinterpret_cast<uint8_t*>(const_cast<char*>(value.data()));
+  nv.namelen = name.size();
+  nv.valuelen = value.size();
+  nv.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+  if (!constant) nv.flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+  return nv;
+}
+
+// An array of fields on the stack, or in the pool when there are many.
+class Fields {
+ public:
+  Fields(H2Memory* m, size_t n) : memory_(m) {
+    if (n > kHere) list_ = static_cast<nghttp2_nv*>(m->alloc(n * sizeof(nghttp2_nv)));
+  }
+  Fields(const Fields&) = delete;
+  Fields& operator=(const Fields&) = delete;
+  ~Fields() {
+    if (list_ != here_) memory_->free(list_);
+  }
+  bool ok() const { return list_ != nullptr; }
+  void add(std::string_view name, std::string_view value, bool constant) { list_[count_++] = field(name, value, constant); }
+  void add(std::span<const Header> headers) {
+    for (const Header& h : headers) add(h.name, h.value, h.constant);
+  }
+  const nghttp2_nv* data() const { return list_; }
+  size_t size() const { return count_; }
+
+ private:
+  static constexpr size_t kHere = 24;
+  H2Memory* memory_;
+  nghttp2_nv here_[kHere];
+  nghttp2_nv* list_ = here_;
+  size_t count_ = 0;
+};
+
+// Status texts have to outlive the call, as all header values do.
+std::string_view status_text(int status) {
+  static constexpr char kDigits[] =
+      "100200204304400401403404405408409412413414415417429431499500501503504505";
+  static_assert((sizeof kDigits - 1) % 3 == 0);
+  char want[3] = {char('0' + status / 100 % 10), char('0' + status / 10 % 10), char('0' + status % 10)};
+  for (size_t i = 0; i + 3 < sizeof kDigits; i += 3) {
+    if (!memcmp(kDigits + i, want, 3)) return {kDigits + i, 3};
+  }
+  return {"500", 3};
+}
+
+}  // namespace
+
+struct H2Glue {
+  static H2Session* session(void* user) { return static_cast<H2Session*>(user); }
+  static const H2Events& events(H2Session* s) { return s->context_->events_; }
+  static H2Stream* stream(nghttp2_session* ng, int32_t id) {
+    return static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(ng, id));
+  }
+
+  static int begin_headers(nghttp2_session* ng, const nghttp2_frame* f, void* user) {
+    H2Session* s = session(user);
+    if (f->hd.type != NGHTTP2_HEADERS || f->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    H2Stream* st = events(s).begin(s, s->user_);
+    if (!st) return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_REFUSED_STREAM) == NGHTTP2_ERR_NOMEM
+                        ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    *st = H2Stream();
+    st->id_ = f->hd.stream_id;
+    nghttp2_session_set_stream_user_data(ng, st->id_, st);
+    s->streams_++;
+    return 0;
+  }
+
+  static int header(nghttp2_session* ng, const nghttp2_frame* f, const uint8_t* name, size_t name_size, const uint8_t* value,
+                    size_t value_size, uint8_t, void* user) {
+    H2Session* s = session(user);
+    H2Stream* st = stream(ng, f->hd.stream_id);
+    if (!st) return 0;
+    uint64_t limit = s->context_->settings_.max_header_bytes;
+    uint64_t bytes = uint64_t(st->header_bytes_) + name_size + value_size + 32;
+    if (bytes > limit * 4) {
+      // A few bytes of HPACK may stand for megabytes: no use in decoding the rest.
+      nghttp2_session_terminate_session(ng, NGHTTP2_ENHANCE_YOUR_CALM);
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    st->header_bytes_ = uint32_t(bytes);
+    if (bytes > limit) st->reject_ = H2Stream::Reject::kTooLarge;
+    if (st->reject_ != H2Stream::Reject::kNo || f->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    if (!events(s).header(st, {reinterpret_cast<const char*>(name), name_size}, {reinterpret_cast<const char*>(value), value_size},
+                          s->user_)) {
+      st->reject_ = H2Stream::Reject::kNoMemory;
+    }
+    return 0;
+  }
+
+  // nghttp2 would leave out such a field and go on.
+  static int invalid_header(nghttp2_session* ng, const nghttp2_frame* f, const uint8_t*, size_t, const uint8_t*, size_t, uint8_t,
+                            void*) {
+    if (H2Stream* st = stream(ng, f->hd.stream_id)) st->reject_ = H2Stream::Reject::kMalformed;
+    return 0;
+  }
+
+  static int rejected(nghttp2_session* ng, H2Stream* st) {
+    st->answered_ = true;
+    if (st->reject_ == H2Stream::Reject::kTooLarge) {
+      nghttp2_nv nv = field(":status", status_text(431), true);
+      if (int rv = nghttp2_submit_response(ng, st->id_, &nv, 1, nullptr)) return rv;
+      // Frames go out in order; the answer is complete before the reset.
+      return st->remote_open_ ? nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id_, NGHTTP2_NO_ERROR) : 0;
+    }
+    uint32_t code = st->reject_ == H2Stream::Reject::kMalformed ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_INTERNAL_ERROR;
+    return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id_, code);
+  }
+
+  static int frame_recv(nghttp2_session* ng, const nghttp2_frame* f, void* user) {
+    H2Session* s = session(user);
+    switch (f->hd.type) {
+      case NGHTTP2_HEADERS:
+      case NGHTTP2_DATA: {
+        H2Stream* st = stream(ng, f->hd.stream_id);
+        if (!st) return 0;
+        bool last = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
+        if (last) st->remote_open_ = false;
+        bool request = f->hd.type == NGHTTP2_HEADERS && f->headers.cat == NGHTTP2_HCAT_REQUEST;
+        if (st->reject_ != H2Stream::Reject::kNo) {
+          return (request || !st->answered_) && rejected(ng, st) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+        }
+        if (request) events(s).headers_end(st, s->user_);
+        if (last) events(s).end(st, s->user_);
+        return 0;
+      }
+      case NGHTTP2_RST_STREAM:
+        if (H2Stream* st = stream(ng, f->hd.stream_id)) st->reset_by_peer_ = true;
+        return 0;
+      case NGHTTP2_SETTINGS:
+        if (!(f->hd.flags & NGHTTP2_FLAG_ACK) && !s->settings_seen_) {
+          s->settings_seen_ = true;
+          if (events(s).settings) events(s).settings(s->user_);
+        }
+        return 0;
+      case NGHTTP2_PING: {
+        uint64_t opaque = get64(f->ping.opaque_data);
+        if (!(f->hd.flags & NGHTTP2_FLAG_ACK)) {
+          if (events(s).ping) events(s).ping(s->user_);
+        } else if (opaque == kDrainPing) {
+          if (s->drain_ == H2Session::Drain::kNotice) s->drain_now();
+        } else if (events(s).ping_ack) {
+          events(s).ping_ack(opaque, s->user_);
+        }
+        return 0;
+      }
+      case NGHTTP2_GOAWAY:
+        if (events(s).goaway) events(s).goaway(f->goaway.last_stream_id, f->goaway.error_code, s->user_);
+        return 0;
+      default: return 0;
+    }
+  }
+
+  static int data_chunk(nghttp2_session* ng, uint8_t, int32_t id, const uint8_t* p, size_t n, void* user) {
+    H2Session* s = session(user);
+    // At once, whatever becomes of the stream: it must not starve its neighbours.
+    if (nghttp2_session_consume_connection(ng, n)) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    H2Stream* st = stream(ng, id);
+    if (st && st->reject_ == H2Stream::Reject::kNo) events(s).data(st, {p, n}, s->user_);
+    return 0;
+  }
+
+  static int stream_close(nghttp2_session* ng, int32_t id, uint32_t code, void* user) {
+    H2Session* s = session(user);
+    H2Stream* st = stream(ng, id);
+    if (!st) return 0;
+    nghttp2_session_set_stream_user_data(ng, id, nullptr);
+    s->streams_--;
+    events(s).closed(st, code, st->reset_by_peer_, s->user_);
+    return 0;
+  }
+
+  static int frame_send(nghttp2_session* ng, const nghttp2_frame* f, void* user) {
+    H2Session* s = session(user);
+    if ((f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA) || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
+    H2Stream* st = stream(ng, f->hd.stream_id);
+    if (!st) return 0;
+    st->sent_ = true;
+    if (st->reject_ == H2Stream::Reject::kNo) events(s).sent(st, s->user_);
+    return 0;
+  }
+
+  // An answer that cannot be sent (larger than the block limit) must not leave its stream open for ever.
+  static int frame_not_send(nghttp2_session* ng, const nghttp2_frame* f, int why, void*) {
+    if (f->hd.type != NGHTTP2_HEADERS || why == NGHTTP2_ERR_STREAM_CLOSED || why == NGHTTP2_ERR_STREAM_CLOSING) return 0;
+    if (stream(ng, f->hd.stream_id)) {
+      nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
+    }
+    return 0;
+  }
+
+  // How much goes into the next DATA frame. The bytes are only taken in send_data.
+  static ssize_t read(nghttp2_session* ng, int32_t id, uint8_t*, size_t most, uint32_t* flags, nghttp2_data_source* source,
+                      void* user) {
+    auto* st = static_cast<H2Stream*>(source->ptr);
+    if (st->left_ == 0 && st->more_) return NGHTTP2_ERR_DEFERRED;
+    size_t n = std::min(most, st->left_);
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (n < st->left_ || st->more_) return ssize_t(n);
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (!st->trailers_.empty()) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      if (trailers(ng, session(user), id, st->trailers_)) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    return ssize_t(n);
+  }
+
+  static int trailers(nghttp2_session* ng, H2Session* s, int32_t id, std::span<const Header> list) {
+    Fields fields(&s->context_->memory_, list.size());
+    if (!fields.ok()) return NGHTTP2_ERR_NOMEM;
+    fields.add(list);
+    return nghttp2_submit_trailer(ng, id, fields.data(), fields.size());
+  }
+
+  static int send_data(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t n, nghttp2_data_source* source, void* user) {
+    H2Session* s = session(user);
+    Output* out = s->out_;
+    auto* st = static_cast<H2Stream*>(source->ptr);
+    if (out->size() >= s->most_) return NGHTTP2_ERR_WOULDBLOCK;
+    if (!out->append(Slice(head, 9))) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    st->left_ -= n;
+    if (size_t rest = size_t(st->prefix_size_ - st->prefix_done_)) {
+      size_t part = std::min(rest, n);
+      if (!out->append(Slice(st->prefix_ + st->prefix_done_, part))) return NGHTTP2_ERR_CALLBACK_FAILURE;
+      st->prefix_done_ = uint8_t(st->prefix_done_ + part);
+      n -= part;
+    }
+    while (n > 0) {
+      const Piece& p = st->pieces_[st->piece_];
+      size_t part = std::min(p.bytes.size - st->offset_, n);
+      if (!out->payload(p.bytes.part(st->offset_, part), p.buffer)) return NGHTTP2_ERR_CALLBACK_FAILURE;
+      n -= part;
+      st->offset_ += part;
+      if (st->offset_ == p.bytes.size) {
+        st->piece_++;
+        st->offset_ = 0;
+      }
+    }
+    return 0;
+  }
+
+  static void* ng_malloc(size_t n, void* m) { return static_cast<H2Memory*>(m)->alloc(n); }
+  static void ng_free(void* p, void* m) { static_cast<H2Memory*>(m)->free(p); }
+  static void* ng_calloc(size_t a, size_t b, void* m) {
+    if (b && a > SIZE_MAX / b) return nullptr;
+    void* p = static_cast<H2Memory*>(m)->alloc(a * b);
+    if (p) memset(p, 0, a * b);
+    return p;
+  }
+  static void* ng_realloc(void* p, size_t n, void* m) { return static_cast<H2Memory*>(m)->realloc(p, n); }
+};
+
+// ---- context
+
+Status H2Context::init() {
+  if (nghttp2_session_callbacks_new(&callbacks_) || nghttp2_option_new(&option_)) return Status::no_memory();
+  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks_, H2Glue::begin_headers);
+  nghttp2_session_callbacks_set_on_header_callback(callbacks_, H2Glue::header);
+  nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks_, H2Glue::invalid_header);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks_, H2Glue::frame_recv);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks_, H2Glue::data_chunk);
+  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks_, H2Glue::stream_close);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks_, H2Glue::frame_send);
+  nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks_, H2Glue::frame_not_send);
+  nghttp2_session_callbacks_set_send_data_callback(callbacks_, H2Glue::send_data);
+  nghttp2_option_set_no_auto_window_update(option_, 1);
+  nghttp2_option_set_no_closed_streams(option_, 1);
+  nghttp2_option_set_max_send_header_block_length(option_, kMaxHeaderBlock);
+  nghttp2_option_set_stream_reset_rate_limit(option_, settings_.reset_burst, settings_.reset_rate);
+  return {};
+}
+
+H2Context::~H2Context() {
+  nghttp2_session_callbacks_del(callbacks_);
+  nghttp2_option_del(option_);
+}
+
+// ---- session
+
+base::Result<H2Session*> H2Session::make(H2Context* c, void* user) {
+  void* p = c->memory_.alloc(sizeof(H2Session));
+  if (!p) return Status::no_memory();
+  auto* s = new (p) H2Session(c, user);
+  nghttp2_mem mem = {&c->memory_, H2Glue::ng_malloc, H2Glue::ng_free, H2Glue::ng_calloc, H2Glue::ng_realloc};
+  int rv = nghttp2_session_server_new3(&s->session_, c->callbacks_, s, c->option_, &mem);
+  const H2Settings& o = c->settings_;
+  nghttp2_settings_entry entries[] = {
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o.max_streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, o.stream_window},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, o.max_header_bytes},
+  };
+  if (!rv) rv = nghttp2_submit_settings(s->session_, NGHTTP2_FLAG_NONE, entries, std::size(entries));
+  if (!rv) rv = nghttp2_session_set_local_window_size(s->session_, NGHTTP2_FLAG_NONE, 0, int32_t(o.connection_window));
+  if (rv) {
+    free(s);
+    return failed(rv);
+  }
+  return s;
+}
+
+void H2Session::free(H2Session* s) {
+  if (!s) return;
+  nghttp2_session_del(s->session_);
+  H2Memory* m = &s->context_->memory_;
+  s->~H2Session();
+  m->free(s);
+}
+
+bool H2Session::feed(Slice bytes) {
+  if (broken_) return false;
+  if (nghttp2_session_mem_recv(session_, bytes.data, bytes.size) < 0) broken_ = true;
+  return !broken_;
+}
+
+bool H2Session::flush(Output* out, size_t most) {
+  out_ = out;
+  most_ = most;
+  bool ok = true;
+  while (ok && out->size() < most) {
+    const uint8_t* p;
+    ssize_t n = nghttp2_session_mem_send(session_, &p);
+    if (n == 0) break;
+    ok = n > 0 && out->append(Slice(p, size_t(n)));
+  }
+  out_ = nullptr;
+  return ok;
+}
+
+bool H2Session::wants_flush() const { return nghttp2_session_want_write(session_); }
+
+bool H2Session::over() const {
+  return broken_ ? !wants_flush() : !nghttp2_session_want_read(session_) && !nghttp2_session_want_write(session_);
+}
+
+// Where the body lies; it is taken from there when flow control lets it go.
+Status H2Session::take_body(H2Stream* s, Slice prefix, std::span<const Piece> pieces, std::span<const Header> trailers, bool more) {
+  if (prefix.size > sizeof s->prefix_) return Status(Code::kInternal, "prefix is too long");
+  if (prefix.size) memcpy(s->prefix_, prefix.data, prefix.size);
+  s->prefix_size_ = uint8_t(prefix.size);
+  s->prefix_done_ = 0;
+  s->pieces_ = pieces.data();
+  s->piece_ = s->offset_ = 0;
+  s->left_ = prefix.size;
+  for (const Piece& p : pieces) s->left_ += p.bytes.size;
+  s->trailers_ = trailers;
+  s->more_ = more;
+  return {};
+}
+
+Status H2Session::answer(H2Stream* s, int status, std::span<const Header> headers, Slice prefix, std::span<const Piece> pieces,
+                         std::span<const Header> trailers, bool more) {
+  if (s->answered_) return Status(Code::kInternal, "a second answer");
+  ZCRPC_TRY(take_body(s, prefix, pieces, trailers, more));
+  Fields fields(&context_->memory_, headers.size() + 1);
+  if (!fields.ok()) return Status::no_memory();
+  fields.add(":status", status_text(status), true);
+  fields.add(headers);
+  int rv;
+  if (s->left_ || more) {
+    nghttp2_data_provider body = {{.ptr = s}, H2Glue::read};
+    rv = nghttp2_submit_response(session_, s->id_, fields.data(), fields.size(), &body);
+  } else if (trailers.empty()) {
+    rv = nghttp2_submit_response(session_, s->id_, fields.data(), fields.size(), nullptr);
+  } else {
+    rv = nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, s->id_, nullptr, fields.data(), fields.size(), nullptr);
+    rv = rv < 0 ? rv : H2Glue::trailers(session_, this, s->id_, trailers);
+  }
+  if (rv < 0) return failed(rv);
+  s->answered_ = true;
+  return {};
+}
+
+Status H2Session::send(H2Stream* s, Slice prefix, std::span<const Piece> pieces, std::span<const Header> trailers, bool more) {
+  if (!s->answered_ || !s->more_ || s->left_) return Status(Code::kInternal, "the stream is not ready for a message");
+  ZCRPC_TRY(take_body(s, prefix, pieces, trailers, more));
+  int rv = nghttp2_session_resume_data(session_, s->id_);
+  // Not deferred yet: the first flush is still to come, and will see the message.
+  if (rv && rv != NGHTTP2_ERR_INVALID_ARGUMENT) return failed(rv);
+  return {};
+}
+
+size_t H2Session::pending(const H2Stream* s) const { return s->left_; }
+
+void H2Session::reset(H2Stream* s, uint32_t code) {
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s->id_, code);
+}
+
+void H2Session::consume(H2Stream* s, size_t n) { nghttp2_session_consume_stream(session_, s->id_, n); }
+
+void H2Session::drain() {
+  if (drain_ != Drain::kNo) return;
+  drain_ = Drain::kNotice;
+  uint8_t opaque[8];
+  put64(opaque, kDrainPing);
+  if (nghttp2_submit_shutdown_notice(session_) || nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, opaque)) drain_now();
+}
+
+void H2Session::drain_now() {
+  if (drain_ == Drain::kLast) return;
+  drain_ = Drain::kLast;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR, nullptr, 0);
+}
+
+void H2Session::goaway(uint32_t code) { nghttp2_session_terminate_session(session_, code); }
+
+void H2Session::ping(uint64_t opaque) {
+  uint8_t data[8];
+  put64(data, opaque);
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, data);
+}
+
+}  // namespace zcrpc::http
