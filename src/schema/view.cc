@@ -38,7 +38,7 @@ const uint8_t* extension_slot(View v, const Field* f) {
   const uint8_t* slot;
   if (m->sparse) {
     auto bit = uint32_t(m->fields.size());  // the last bit of the bitmap is the run of extensions
-    if (!m->extension_ranges.size() || !bit_of(v, bit)) return nullptr;
+    if (!m->extendable() || !bit_of(v, bit)) return nullptr;
     slot = bytes_of(v) + m->size + 8 * sparse_rank(v, bit);
   } else {
     slot = bytes_of(v) + m->extension_slot;
@@ -89,25 +89,20 @@ Elements elements(View v, const Field* f) {
   return e;
 }
 
+base::Slice payload(base::Slice input, const zcrpc_head* h) {
+  if (h->type_no & ZCRPC_HEAD_ROOT) return input;
+  const uint8_t* p = input.data + h->start;
+  if (h->type_no & ZCRPC_HEAD_GROUP) return {p, group_length(p, input.end())};
+  uint32_t len;
+  wire::Fault fault;
+  p = wire::read_length(p, input.end(), &len, &fault);
+  return p ? base::Slice(p, len) : base::Slice();
+}
+
 bool encoded(View v, base::Slice* out) {
   *out = {};
   if (!v || v->type_no & ZCRPC_HEAD_MERGED) return false;
-  const uint8_t* input = input_of(v);
-  const uint8_t* end = input + index_of(v)->input_len;
-  if (v->type_no & ZCRPC_HEAD_ROOT) {
-    *out = {input, size_t(end - input)};
-    return true;
-  }
-  const uint8_t* p = input + v->start;
-  if (v->type_no & ZCRPC_HEAD_GROUP) {
-    *out = {p, group_length(p, end)};
-    return true;
-  }
-  uint32_t len;
-  wire::Fault fault;
-  p = wire::read_length(p, end, &len, &fault);
-  if (!p) return false;
-  *out = {p, len};
+  *out = payload({input_of(v), index_of(v)->input_len}, v);
   return true;
 }
 

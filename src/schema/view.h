@@ -140,6 +140,8 @@ struct Elements {
 };
 Elements elements(View v, const Field* f);
 
+// The payload of the message (or of its first piece) whose head is h, in the input it was decoded from.
+base::Slice payload(base::Slice input, const zcrpc_head* h);
 // The encoded bytes of this message, in place. False: it came in several pieces (pieces() lists them), or it is null.
 bool encoded(View v, base::Slice* out);
 // Rows of the table of pieces, and of the unknown table, that belong to this message.

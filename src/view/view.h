@@ -21,8 +21,10 @@ struct Limits {
 base::Status bind(schema::Schema* s);
 
 // Decodes `data` (which must outlive the view) into the arena. slack: kSlack bytes behind data may be read.
+// holder: counted memory that data lies in and that the arena holds, or nullptr; parts of the view can then be sent by reference.
 // invalid_argument (with offset and path), resource_exhausted (budget, depth, memory).
-base::Result<schema::View> decode(const schema::Message* type, base::Slice data, bool slack, const Limits& limits, base::Arena* arena);
+base::Result<schema::View> decode(const schema::Message* type, base::Slice data, bool slack, const Limits& limits, base::Arena* arena,
+                                  base::Buffer* holder = nullptr);
 
 // Writes the index into the caller's 8-aligned memory; *size: bytes written, or needed with too_small.
 base::Status index(const schema::Message* type, base::Slice data, const Limits& limits, void* memory, size_t capacity, size_t* size);

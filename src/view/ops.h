@@ -1,0 +1,429 @@
+// The fast bodies of the decoder: one for each Op, used by every dispatcher. A body starts with w.p at the field's tag,
+// which it knows to match, and either does the whole field and answers true, or leaves everything as it was and answers
+// false: slow_field then does it. Only slow code grows memory, judges faults, and knows merges and unknown values.
+#pragma once
+
+#include "view/fast.h"
+
+namespace zcrpc::view {
+namespace {
+
+ZCRPC_HOT void set_bit(Walk& w, const Entry* e) { w.has |= uint64_t(1) << (e->bit & 63); }
+ZCRPC_HOT void set_case(Walk& w, const Entry* e) { store<uint32_t>(w.m + e->case_offset, e->number); }
+ZCRPC_HOT uint32_t unzigzag32(uint32_t v) { return v >> 1 ^ (0 - (v & 1)); }
+
+#define ZCRPC_OP(name) ZCRPC_HOT bool op_##name(Context* c, Walk& w, const Entry* e, unsigned tl)
+
+// ---- Numbers and strings -------------------------------------------------------------------------------------
+
+template <class T, class Convert>
+ZCRPC_HOT bool varint_field(Walk& w, const Entry* e, unsigned tl, Convert convert) {
+  uint64_t v;
+  const uint8_t* p = read_varint(w.p + tl, &v);
+  if (ZCRPC_UNLIKELY(!p)) return false;
+  store<T>(w.m + e->offset, convert(v));
+  set_bit(w, e);
+  w.p = p;
+  return true;
+}
+ZCRPC_OP(V64) { (void)c; return varint_field<uint64_t>(w, e, tl, [](uint64_t v) { return v; }); }
+ZCRPC_OP(V32) { (void)c; return varint_field<uint32_t>(w, e, tl, [](uint64_t v) { return uint32_t(v); }); }
+ZCRPC_OP(S64) { (void)c; return varint_field<uint64_t>(w, e, tl, [](uint64_t v) { return v >> 1 ^ (0 - (v & 1)); }); }
+ZCRPC_OP(S32) { (void)c; return varint_field<uint32_t>(w, e, tl, [](uint64_t v) { return unzigzag32(uint32_t(v)); }); }
+ZCRPC_OP(Bool) { (void)c; return varint_field<uint8_t>(w, e, tl, [](uint64_t v) { return uint8_t(v != 0); }); }
+ZCRPC_OP(Enum) {
+  (void)c;
+  uint64_t v;
+  const uint8_t* p = read_varint(w.p + tl, &v);
+  if (ZCRPC_UNLIKELY(!p || v > 63 || !(e->members >> v & 1))) return false;
+  store<uint32_t>(w.m + e->offset, uint32_t(v));
+  set_bit(w, e);
+  w.p = p;
+  return true;
+}
+template <class T>
+ZCRPC_HOT bool fixed_field(Walk& w, const Entry* e, unsigned tl) {
+  store<T>(w.m + e->offset, load_wire<T>(w.p + tl));
+  set_bit(w, e);
+  w.p += tl + sizeof(T);
+  return true;
+}
+ZCRPC_OP(F64) { (void)c; return fixed_field<uint64_t>(w, e, tl); }
+ZCRPC_OP(F32) { (void)c; return fixed_field<uint32_t>(w, e, tl); }
+
+ZCRPC_HOT void store_string(Context* c, uint8_t* slot, const uint8_t* p, uint32_t n) {
+  store<uint64_t>(slot, std::endian::native == std::endian::little ? uint64_t(n) << 32 | c->offset(p)
+                                                                   : uint64_t(c->offset(p)) << 32 | n);
+}
+template <bool kUtf8>
+ZCRPC_HOT bool string_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
+  uint32_t n;
+  const uint8_t* p = read_length(w.p + tl, w.end, &n);
+  if (ZCRPC_UNLIKELY(!p)) return false;
+  if (kUtf8 && ZCRPC_UNLIKELY(!is_ascii(p, n))) return false;
+  store_string(c, w.m + e->offset, p, n);
+  set_bit(w, e);
+  w.p = p + n;
+  return true;
+}
+ZCRPC_OP(String) { return string_field<true>(c, w, e, tl); }
+ZCRPC_OP(Bytes) { return string_field<false>(c, w, e, tl); }
+
+#define ZCRPC_ONEOF_OP(name)                   \
+  ZCRPC_OP(Oneof##name) {                      \
+    if (!op_##name(c, w, e, tl)) return false; \
+    set_case(w, e);                            \
+    return true;                               \
+  }
+ZCRPC_ONEOF_OP(V64)
+ZCRPC_ONEOF_OP(V32)
+ZCRPC_ONEOF_OP(Bool)
+ZCRPC_ONEOF_OP(F64)
+ZCRPC_ONEOF_OP(F32)
+ZCRPC_ONEOF_OP(String)
+ZCRPC_ONEOF_OP(Bytes)
+
+// ---- Messages ------------------------------------------------------------------------------------------------
+
+ZCRPC_HOT void open_message(Context* c, uint8_t* m, const Table* t, const uint8_t* length_prefix) {
+  zero_message(m, t->size);
+  uint32_t self = c->index_offset(m), start = c->offset(length_prefix);
+  store<uint32_t>(m, self);
+  store<uint32_t>(m + 4, start);
+  store<uint32_t>(m + 8, t->type_no);
+}
+// Goes from the open message into m, whose payload is the n bytes at p.
+ZCRPC_HOT void descend(Context* c, Walk& w, const Entry* e, uint8_t* m, const uint8_t* p, uint32_t n, uint32_t left) {
+  Frame* f = c->sp;
+  f->end = w.end;
+  f->m = w.m;
+  f->t = w.t;
+  f->has = w.has;
+  f->e = e;
+  f->left = left;
+  f->flags = 0;
+  c->sp = f + 1;
+  w = {p, p + n, m, e->sub, 0};
+}
+ZCRPC_HOT bool message_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
+  const uint8_t* prefix = w.p + tl;
+  uint32_t n;
+  const uint8_t* p = read_length(prefix, w.end, &n);
+  const Table* t = e->sub;
+  uint8_t* m = c->top;
+  if (ZCRPC_UNLIKELY(!p || size_t(c->limit - m) < t->size || c->sp == c->sp_end)) return false;
+  c->top = m + t->size;
+  open_message(c, m, t, prefix);
+  store<uint32_t>(w.m + e->offset, c->index_offset(m));
+  set_bit(w, e);
+  descend(c, w, e, m, p, n, 0);
+  return true;
+}
+ZCRPC_OP(Message) {
+  if (ZCRPC_UNLIKELY(load<uint32_t>(w.m + e->offset) != 0)) return false;  // a further piece
+  return message_field(c, w, e, tl);
+}
+ZCRPC_OP(OneofMessage) {
+  if (ZCRPC_UNLIKELY(load<uint32_t>(w.m + e->case_offset) == e->number)) return false;
+  uint8_t* m = w.m;
+  if (!message_field(c, w, e, tl)) return false;
+  store<uint32_t>(m + e->case_offset, e->number);
+  return true;
+}
+// The whole run is counted, its elements lie side by side.
+ZCRPC_OP(Messages) {
+  const uint8_t* prefix = w.p + tl;
+  uint8_t* slot = w.m + e->offset;
+  uint32_t n;
+  const uint8_t* p = read_length(prefix, w.end, &n);
+  if (ZCRPC_UNLIKELY(!p || load<uint32_t>(slot + 4) != 0 || c->clamp || c->sp == c->sp_end)) return false;
+  uint32_t k = count_run(prefix, w.end, e->tag, tl);
+  uint8_t* m = c->top;
+  uint64_t size = uint64_t(k) * e->sub->size;
+  if (ZCRPC_UNLIKELY(uint64_t(c->limit - m) < size)) return false;
+  c->top = m + size;
+  store<uint32_t>(slot, c->index_offset(m));
+  store<uint32_t>(slot + 4, k);
+  set_bit(w, e);
+  open_message(c, m, e->sub, prefix);
+  descend(c, w, e, m, p, n, k - 1);
+  return true;
+}
+
+enum class Leave { kNext, kUp, kSlow };
+// The open message's bytes are done. Closes it if there is nothing special about it.
+ZCRPC_HOT Leave leave(Context* c, Walk& w) {
+  Frame* f = c->sp - 1;
+  if (ZCRPC_UNLIKELY(w.p != w.end || f->flags)) return Leave::kSlow;
+  if (w.has << 1) {
+    store<uint32_t>(w.m + 12, load<uint32_t>(w.m + 12) | uint32_t(w.has));
+    auto high = uint32_t(w.has << 1 >> 33);
+    if (high) store<uint32_t>(w.m + 16, load<uint32_t>(w.m + 16) | high);
+  }
+  if (f->left) {  // counted, so the next tag is known to match
+    const uint8_t* prefix = w.p + (f->e->tag > 0xFF ? 2 : 1);
+    uint32_t n;
+    const uint8_t* p = read_length(prefix, f->end, &n);
+    if (ZCRPC_UNLIKELY(!p)) {
+      w.has = 0;
+      return Leave::kSlow;
+    }
+    f->left--;
+    uint8_t* m = w.m + w.t->size;
+    open_message(c, m, w.t, prefix);
+    w.p = p;
+    w.end = p + n;
+    w.m = m;
+    w.has = 0;
+    return Leave::kNext;
+  }
+  c->sp = f;
+  w.end = f->end;
+  w.m = f->m;
+  w.t = f->t;
+  w.has = f->has;
+  return Leave::kUp;
+}
+
+// Gives up after writing above top: those bytes are no longer zero.
+ZCRPC_HOT bool soiled(Context* c, uint8_t* end) {
+  if (c->clean < end) c->clean = end;
+  return false;
+}
+
+// ---- Arrays --------------------------------------------------------------------------------------------------
+
+// Where a run may go on: at top, if nothing lies behind what there is of it. nullptr: ask slow code.
+ZCRPC_HOT uint8_t* run_start(Context* c, const uint8_t* slot, uint32_t width, uint32_t* count) {
+  uint32_t offset = load<uint32_t>(slot), n = load<uint32_t>(slot + 4);
+  *count = n;
+  if (ZCRPC_LIKELY(n == 0)) return c->top;
+  if (offset & (ZCRPC_ELSEWHERE | kMarks)) return nullptr;
+  uint8_t* start = c->index + offset;
+  uint8_t* next = start + uint64_t(n) * width;
+  return c->index + align8(size_t(next - c->index)) == c->top ? next : nullptr;
+}
+ZCRPC_HOT void run_done(Context* c, uint8_t* slot, uint8_t* first, uint8_t* end, uint32_t before, uint32_t count) {
+  if (before == 0) store<uint32_t>(slot, c->index_offset(first));
+  store<uint32_t>(slot + 4, count);
+  c->top = c->index + align8(size_t(end - c->index));
+}
+
+template <bool kUtf8>
+ZCRPC_HOT bool strings_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
+  uint8_t* slot = w.m + e->offset;
+  uint32_t before;
+  uint8_t* first = run_start(c, slot, 8, &before);
+  if (ZCRPC_UNLIKELY(!first)) return false;
+  uint8_t* out = first;
+  uint32_t count = before;
+  const uint16_t mask = tl == 1 ? 0xFF : 0xFFFF;
+  const uint8_t* p = w.p;
+  do {
+    uint32_t n;
+    const uint8_t* q = read_length(p + tl, w.end, &n);
+    if (ZCRPC_UNLIKELY(!q || c->limit - out < 8 || (kUtf8 && !is_ascii(q, n)))) {
+      if (count == before) return false;
+      break;  // the rest is for slow code
+    }
+    store_string(c, out, q, n);
+    out += 8;
+    count++;
+    p = q + n;
+  } while (p < w.end && (load_wire<uint16_t>(p) & mask) == e->tag);
+  run_done(c, slot, first, out, before, count);
+  set_bit(w, e);
+  w.p = p;
+  return true;
+}
+ZCRPC_OP(Strings) { return strings_field<true>(c, w, e, tl); }
+ZCRPC_OP(BytesList) { return strings_field<false>(c, w, e, tl); }
+
+// Repeated numbers written one by one.
+template <class T>
+ZCRPC_HOT bool list_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
+  uint8_t* slot = w.m + e->offset;
+  uint32_t before;
+  uint8_t* first = run_start(c, slot, sizeof(T), &before);
+  if (ZCRPC_UNLIKELY(!first)) return false;
+  uint8_t* out = first;
+  uint32_t count = before;
+  const uint16_t mask = tl == 1 ? 0xFF : 0xFFFF;
+  const uint8_t* p = w.p;
+  do {
+    uint64_t v;
+    const uint8_t* q = read_varint(p + tl, &v);
+    if (ZCRPC_UNLIKELY(!q || q > w.end || c->limit - out < 8)) {
+      if (count == before) return false;
+      break;
+    }
+    store<T>(out, T(v));
+    out += sizeof(T);
+    count++;
+    p = q;
+  } while (p < w.end && (load_wire<uint16_t>(p) & mask) == e->tag);
+  run_done(c, slot, first, out, before, count);
+  set_bit(w, e);
+  w.p = p;
+  return true;
+}
+ZCRPC_OP(ListV64) { return list_field<uint64_t>(c, w, e, tl); }
+ZCRPC_OP(ListV32) { return list_field<uint32_t>(c, w, e, tl); }
+
+// Packed fixed-width numbers stay where they are.
+template <unsigned kShift>
+ZCRPC_HOT bool borrow_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
+  uint8_t* slot = w.m + e->offset;
+  uint32_t n;
+  const uint8_t* p = read_length(w.p + tl, w.end, &n);
+  if (ZCRPC_UNLIKELY(!p || n == 0 || n & ((1u << kShift) - 1) || load<uint32_t>(slot + 4) != 0)) return false;
+  store<uint32_t>(slot, c->offset(p) | ZCRPC_ELSEWHERE);
+  store<uint32_t>(slot + 4, n >> kShift);
+  set_bit(w, e);
+  w.p = p + n;
+  return true;
+}
+ZCRPC_OP(Borrow64) { return borrow_field<3>(c, w, e, tl); }
+ZCRPC_OP(Borrow32) { return borrow_field<2>(c, w, e, tl); }
+
+// Values in n bytes of varints: those that end one.
+ZCRPC_HOT uint32_t count_varints(const uint8_t* p, uint32_t n) {
+  uint32_t k = 0, i = 0;
+#if defined(__AVX2__)
+  for (; i + 32 <= n; i += 32)
+    k += 32 - uint32_t(__builtin_popcount(uint32_t(_mm256_movemask_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + i))))));
+#endif
+  for (; i + 8 <= n; i += 8) k += uint32_t(__builtin_popcountll(~load<uint64_t>(p + i) & kTops));
+  for (; i < n; i++) k += p[i] < 0x80;
+  return k;
+}
+
+#if defined(__AVX2__)
+// 64 bytes at a time: a mask of the bytes that end a value, then one pext a value. Stops when fewer than 72 bytes are
+// left or a value has more than 8; tells how far it came.
+template <class T, class Convert>
+static __attribute__((noinline)) const uint8_t* packed_blocks(const uint8_t* p, const uint8_t* end, T** out, Convert convert) {
+  T* o = *out;
+  while (end - p >= 72) {
+    auto low = uint32_t(_mm256_movemask_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+    auto high = uint32_t(_mm256_movemask_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32))));
+    uint64_t more = uint64_t(high) << 32 | low, stops = ~more;
+    if (more == 0) {
+      for (unsigned i = 0; i < 64; i++) o[i] = convert(p[i]);
+      o += 64;
+      p += 64;
+      continue;
+    }
+    uint64_t long_run = more & more >> 1;  // eight continuations in a row
+    long_run &= long_run >> 2;
+    long_run &= long_run >> 4;
+    if (ZCRPC_UNLIKELY(long_run)) {
+      uint64_t v;
+      const uint8_t* q = read_varint(p, &v);
+      if (!q) break;
+      *o++ = convert(v);
+      p = q;
+      continue;
+    }
+    unsigned at = 0;
+    do {
+      auto stop = unsigned(__builtin_ctzll(stops));
+      stops &= stops - 1;
+      *o++ = convert(_pext_u64(load<uint64_t>(p + at), _bzhi_u64(kSevens, (stop - at + 1) * 8)));
+      at = stop + 1;
+    } while (stops);
+    p += at;
+  }
+  *out = o;
+  return p;
+}
+#endif
+
+template <class T, class Convert>
+ZCRPC_HOT bool packed_field(Context* c, Walk& w, const Entry* e, unsigned tl, Convert convert) {
+  uint8_t* slot = w.m + e->offset;
+  uint32_t n, before;
+  const uint8_t* p = read_length(w.p + tl, w.end, &n);
+  if (ZCRPC_UNLIKELY(!p)) {  // a long one is worth a second look here
+    uint64_t v;
+    p = read_varint(w.p + tl, &v);
+    if (!p || v > wire::kMaxMessage || w.end - p < ptrdiff_t(v)) return false;
+    n = uint32_t(v);
+  }
+  uint8_t* first = run_start(c, slot, sizeof(T), &before);
+  if (ZCRPC_UNLIKELY(!first || n == 0 || p[n - 1] >= 0x80)) return false;
+  uint32_t k = count_varints(p, n);
+  if (ZCRPC_UNLIKELY(size_t(c->limit - first) / sizeof(T) < size_t(k) + 8)) return false;
+  T* out = reinterpret_cast<T*>(first);
+  const uint8_t* end = p + n;
+#if defined(__AVX2__)
+  p = packed_blocks(p, end, &out, convert);
+#endif
+  while (p < end) {
+    uint64_t v;
+    p = read_varint(p, &v);
+    if (ZCRPC_UNLIKELY(!p)) return soiled(c, reinterpret_cast<uint8_t*>(out));
+    *out++ = convert(v);
+  }
+  run_done(c, slot, first, reinterpret_cast<uint8_t*>(out), before, before + k);
+  set_bit(w, e);
+  w.p = end;
+  return true;
+}
+ZCRPC_OP(PackedV64) { return packed_field<uint64_t>(c, w, e, tl, [](uint64_t v) { return v; }); }
+ZCRPC_OP(PackedV32) { return packed_field<uint32_t>(c, w, e, tl, [](uint64_t v) { return uint32_t(v); }); }
+ZCRPC_OP(PackedS64) { return packed_field<uint64_t>(c, w, e, tl, [](uint64_t v) { return v >> 1 ^ (0 - (v & 1)); }); }
+ZCRPC_OP(PackedS32) { return packed_field<uint32_t>(c, w, e, tl, [](uint64_t v) { return unzigzag32(uint32_t(v)); }); }
+ZCRPC_OP(PackedBool) { return packed_field<uint8_t>(c, w, e, tl, [](uint64_t v) { return uint8_t(v != 0); }); }
+
+// ---- Maps ----------------------------------------------------------------------------------------------------
+
+// What MapStrings demands of key and value, in Entry::sub's entries: whether each must be UTF-8.
+ZCRPC_HOT bool must_be_utf8(const Table* entry, unsigned i) { return entry->entries[i].op == Op::kString; }
+
+// string to string or bytes, every entry as {1: key, 2: value} with short lengths, as all encoders write it.
+ZCRPC_OP(MapStrings) {
+  uint8_t* slot = w.m + e->offset;
+  if (ZCRPC_UNLIKELY(load<uint32_t>(slot + 4) != 0)) return false;
+  const bool key_utf8 = must_be_utf8(e->sub, 0), value_utf8 = must_be_utf8(e->sub, 1);
+  const uint16_t mask = tl == 1 ? 0xFF : 0xFFFF;
+  uint8_t* out = c->top;
+  const uint8_t* p = w.p;
+  const uint8_t* last = p;  // the key before, at first the empty string
+  uint32_t last_len = 0, count = 0;
+  bool ascending = true;
+  do {
+    uint32_t n;
+    const uint8_t* entry = read_length(p + tl, w.end, &n);
+    if (ZCRPC_UNLIKELY(!entry || c->limit - out < 16 || n < 4)) return soiled(c, out);
+    uint32_t key_len = entry[1];
+    if (ZCRPC_UNLIKELY(entry[0] != 0x0A || key_len > 0x7F || key_len + 4 > n)) return soiled(c, out);
+    const uint8_t* key = entry + 2;
+    const uint8_t* value = key + key_len + 2;
+    uint32_t value_len = value[-1];
+    if (ZCRPC_UNLIKELY(value[-2] != 0x12 || value_len > 0x7F || key_len + value_len + 4 != n)) {
+      // A longer value: its length takes two bytes.
+      value_len = (value_len & 0x7F) | uint32_t(value[0]) << 7;
+      value++;
+      if (value[-3] != 0x12 || value[-2] < 0x80 || value[-1] > 0x7F || key_len + value_len + 5 != n) return soiled(c, out);
+    }
+    if (ZCRPC_UNLIKELY((key_utf8 && !is_ascii(key, key_len)) || (value_utf8 && !is_ascii(value, value_len)))) return soiled(c, out);
+    ascending &= count == 0 || surely_before(last, last_len, key, key_len);
+    store_string(c, out, key, key_len);
+    store_string(c, out + 8, value, value_len);
+    out += 16;
+    count++;
+    last = key;
+    last_len = key_len;
+    p = entry + n;
+  } while (p < w.end && (load_wire<uint16_t>(p) & mask) == e->tag);
+  uint8_t* first = c->top;
+  run_done(c, slot, first, out, 0, count);
+  set_bit(w, e);
+  w.p = p;
+  if (ZCRPC_UNLIKELY(!ascending)) c->settle = e;
+  return true;
+}
+
+}  // namespace
+}  // namespace zcrpc::view
