@@ -10,6 +10,5 @@ extern "C" {
 #include <cmocka.h>
 }
 
-// Macros in the way of ordinary names; fail_msg does what fail does.
+// A macro in the way of an ordinary name.
 #undef skip
-#undef fail
