@@ -69,6 +69,13 @@ void Header::top() {
   out_.print("\n/* A message is a typed zcrpc_view, a writer a typed zcrpc_encoder: the same addresses, checked by the compiler. */\n");
   for (const MessageDecl& m : f_.messages)
     out_.print("typedef struct $m$ $m$;\ntypedef struct $m$_writer $m$_writer;\n", {{"m", m.name}});
+  out_.print("\n/* From one to the other. _of and _write trust the caller; _checked, below, compares the types. */\n");
+  for (const MessageDecl& m : f_.messages)
+    out_.print(
+        "static inline const $m$ *$m$_of(const zcrpc_view *v) { return (const $m$ *)(const void *)v; }\n"
+        "static inline const zcrpc_view *$m$_view(const $m$ *m) { return (const zcrpc_view *)(const void *)m; }\n"
+        "static inline $m$_writer *$m$_write(zcrpc_encoder *e) { return ($m$_writer *)(void *)e; }\n",
+        {{"m", m.name}});
 }
 
 void Header::enumeration(const EnumDecl& e) {
@@ -101,15 +108,12 @@ void Header::message(const MessageDecl& m) {
       "const $m$ *$m$_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err);\n"
       "const $m$ *$m$_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error **err);\n"
       "zcrpc_encoder *$m$_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */\n"
-      "/* v as this message: _of trusts the caller, _checked compares the types. */\n"
-      "static inline const $m$ *$m$_of(const zcrpc_view *v) { return (const $m$ *)(const void *)v; }\n"
-      "static inline const $m$ *$m$_checked(const zcrpc_view *v, zcrpc_error **err) { return $m$_of(zcrpc_file_view(&$file$_file, $index$, v, err)); }\n"
-      "static inline const zcrpc_view *$m$_view(const $m$ *m) { return (const zcrpc_view *)(const void *)m; }\n",
+      "/* v, if it is this message. NULL: it is not, see err. */\n"
+      "static inline const $m$ *$m$_checked(const zcrpc_view *v, zcrpc_error **err) { return $m$_of(zcrpc_file_view(&$file$_file, $index$, v, err)); }\n",
       {{"m", m.name}, {"file", f_.ident}, {"index", std::to_string(m.index)}});
   for (const FieldDecl& d : m.fields) read(m, d);
   for (const OneofDecl& o : m.oneofs) oneof(m, o);
   out_.print(
-      "static inline $m$_writer *$m$_write(zcrpc_encoder *e) { return ($m$_writer *)(void *)e; }\n"
       "static inline void $m$_copy($m$_writer *w, const $m$ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, $m$_view(m)); }\n"
       "static inline void $m$_end($m$_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }\n",
       {{"m", m.name}});

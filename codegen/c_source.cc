@@ -132,6 +132,13 @@ void Source::service(const ServiceDecl& s, uint32_t number) {
                "  return impl->$m$(call, $in$_of(request), $out$_write(reply), impl->user);\n}\n",
                {{"s", s.name}, {"m", d.name}, {"in", name(d.method->input)}, {"out", name(d.method->output)}});
   }
+  bool any = false;
+  for (const MethodDecl& d : s.methods) any |= !is_stream(d);
+  if (!any) {
+    out_.print("\nzcrpc_code $s$_register(zcrpc_server *server, const $s$ *impl, zcrpc_error **err) {\n"
+               "  (void)server;\n  (void)impl;\n  (void)err;\n  return ZCRPC_OK;\n}\n", {{"s", s.name}});
+    return;
+  }
   out_.print("\nzcrpc_code $s$_register(zcrpc_server *server, const $s$ *impl, zcrpc_error **err) {\n"
              "  void *user = (void *)(uintptr_t)(const void *)impl;\n  const zcrpc_method *method;\n  zcrpc_code code = ZCRPC_OK;\n",
              {{"s", s.name}});

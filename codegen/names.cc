@@ -1,5 +1,5 @@
-// Names in C. What a file declares shares one name space: types first, so that they keep their names, then what goes by
-// a fixed verb, then fields. A name that is taken gets an underscore behind it, and never depends on another file.
+// Names in C. What a file declares shares one name space: types and their verbs first, so that they keep their names,
+// then enum values, then fields. A name that is taken gets an underscore behind it, and never depends on another file.
 #include <algorithm>
 #include <cctype>
 #include <initializer_list>
@@ -98,11 +98,10 @@ class Namer {
   void run() {
     f_->ident = claim(file_ident(f_->path, f_->package), {"_file", "_descriptor", "_fingerprints", "_imports", "_message_names"}, "");
     for (MessageDecl& m : f_->messages)
-      m.name = claim(type_name(m.type->name), {"", "_writer"}, "");
+      m.name = claim(type_name(m.type->name), {"", "_writer", "_decode", "_decode_buffer", "_encoder", "_of", "_checked",
+                                               "_view", "_write", "_end", "_copy"}, "");
     for (EnumDecl& e : f_->enums) e.name = claim(type_name(e.type->name), {""}, "");
     for (ServiceDecl& s : f_->services) s.name = claim(type_name(s.service->name), {"", "_register"}, "");
-    for (const MessageDecl& m : f_->messages)
-      for (const char* verb : {"_decode", "_decode_buffer", "_encoder", "_of", "_checked", "_view", "_write", "_end", "_copy"}) take(m.name + verb);
     for (EnumDecl& e : f_->enums)
       for (EnumValueDecl& v : e.values) v.name = claim(e.name + "_" + v.name, {""}, "");
     for (ExtensionDecl& x : f_->extensions) x.name = claim(type_name(x.field->full_name), {"_NUMBER"}, "");
