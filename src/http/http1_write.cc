@@ -104,11 +104,11 @@ void http_date(int64_t wall_ns, char out[kDateSize]) {
   uint32_t day = doy - (153 * mp + 2) / 5 + 1;
   uint32_t month = mp < 10 ? mp + 3 : mp - 9;
   auto year = uint32_t(int64_t(yoe) + era * 400 + (month <= 2));
-  char* p = put(out, std::string_view("ThuFriSatSunMonTueWed" + days % 7 * 3, 3));
+  char* p = put(out, std::string_view(&"ThuFriSatSunMonTueWed"[days % 7 * 3], 3));
   p = put(p, ", ");
   p = put_digits(p, day, 2);
   *p++ = ' ';
-  p = put(p, std::string_view("JanFebMarAprMayJunJulAugSepOctNovDec" + (month - 1) * 3, 3));
+  p = put(p, std::string_view(&"JanFebMarAprMayJunJulAugSepOctNovDec"[(month - 1) * 3], 3));
   *p++ = ' ';
   p = put_digits(p, year, 4);
   *p++ = ' ';

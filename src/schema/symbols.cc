@@ -63,8 +63,10 @@ Symbol* SymbolTable::resolve(std::string_view scope, std::string_view name) {
   for (;;) {
     size_t prefix = scope.empty() ? 0 : scope.size() + 1;
     if (prefix <= kMaxName + 1 && name.size() <= kMaxName) {
-      memcpy(text, scope.data(), scope.size());
-      if (prefix) text[prefix - 1] = '.';
+      if (prefix) {
+        memcpy(text, scope.data(), scope.size());
+        text[prefix - 1] = '.';
+      }
       memcpy(text + prefix, name.data(), name.size());
       if (Symbol* s = find({text, prefix + first.size()})) {
         if (first.size() < name.size()) {
