@@ -186,6 +186,12 @@ void Listener::pause() {
   waiting_ = false;
 }
 
+void Listener::pause_a_while() {
+  if (!loop_) return;
+  pause();
+  loop_->set_timer(&pause_, loop_->now() + kPauseNs);
+}
+
 void Listener::resume() {
   if (!loop_ || waiting_) return;
   waiting_ = loop_->add(&handler_, EPOLLIN | (shared_ ? uint32_t(EPOLLEXCLUSIVE) : 0u)).ok();
@@ -196,7 +202,7 @@ void Listener::accept_queued() { accept_some(1 << 20); }
 
 void Listener::accept_some(int most) {
   const Io* io = loop_->io();
-  for (int i = 0; i < most && loop_; i++) {
+  for (int i = 0; i < most && loop_ && waiting_; i++) {
     Address peer;
     peer.size = sizeof peer.of;
     int fd = io->accept(io->user, handler_.fd, &peer.of.any, &peer.size);
@@ -208,8 +214,7 @@ void Listener::accept_some(int most) {
     if (fd == -ECONNABORTED || fd == -EINTR || fd == -EPROTO || fd == -ENETDOWN || fd == -EHOSTUNREACH || fd == -ENETUNREACH) continue;
     if (fd == -EAGAIN) return;
     loop_->log().format(base::LogLevel::kWarning, "accept: %s; pausing for 100 ms", strerrordesc_np(-fd));
-    pause();
-    loop_->set_timer(&pause_, loop_->now() + kPauseNs);
+    pause_a_while();
     return;
   }
 }

@@ -43,6 +43,7 @@ class Listener {
   base::Status open(Loop* l, int fd, bool shared, void (*accepted)(void* user, int fd, const Address& peer), void* user);
   void close();  // leaves fd open
   void pause();  // accepts no more until resume
+  void pause_a_while();
   void resume();
   // Takes what is queued in the kernel at this moment.
   void accept_queued();

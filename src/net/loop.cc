@@ -1,7 +1,6 @@
 #include "net/loop.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -33,12 +32,7 @@ Result<Loop*> Loop::make(const Options& o) {
 }
 
 Status Loop::init() {
-  void* page = mmap(nullptr, sizeof(uint32_t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return Status::no_memory();
-  alive_ = static_cast<const uint32_t*>(page);
-  if (madvise(page, sizeof(uint32_t), MADV_WIPEONFORK) != 0) return Status(Code::kUnavailable, "kernel older than 4.14");
-  *static_cast<uint32_t*>(page) = 1;
-
+  ZCRPC_TRY(fork_.init());
   deferred_head_.next = deferred_head_.prev = &deferred_head_;
   const Io* io = o_.io;
   if ((ep_ = io->epoll_create(io->user)) < 0) return failed("epoll_create", ep_);
@@ -57,11 +51,10 @@ Status Loop::init() {
 
 void Loop::free(Loop* l) {
   if (!l) return;
-  if (l->alive_ && !l->forked()) l->run_tasks();
+  if (!l->forked()) l->run_tasks();
   const Io* io = l->o_.io;
   for (int fd : {l->timer_fd_, l->wake_fd_, l->ep_})
     if (fd >= 0) io->close(io->user, fd);
-  if (l->alive_) munmap(const_cast<uint32_t*>(l->alive_), sizeof(uint32_t));
   const base::Allocator* a = l->o_.allocator;
   l->~Loop();
   a->free(l, sizeof(Loop), a->user);
@@ -271,6 +264,7 @@ bool Loop::modify(Handler* h, uint32_t events) {
 
 void Loop::remove(Handler* h) {
   slots_[size_t(h->fd)] = {};
+  if (forked()) return;  // the descriptor's registration is shared with the parent
   epoll_event e{};
   (void)o_.io->epoll_ctl(o_.io->user, ep_, EPOLL_CTL_DEL, h->fd, &e);
 }

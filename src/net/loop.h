@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "base/vec.h"
+#include "net/fork.h"
 #include "net/io.h"
 #include "net/timer.h"
 
@@ -101,7 +102,7 @@ class Loop {
   void undefer(Deferred* d);
 
   // [any] Whether this process is a child that inherited the loop by fork: then it may only free it.
-  bool forked() const { return *alive_ == 0; }
+  bool forked() const { return fork_.forked(); }
 
  private:
   explicit Loop(const Options& o) : o_(o), slots_(o.allocator) {}
@@ -119,7 +120,7 @@ class Loop {
   };
   Options o_;
   int ep_ = -1, wake_fd_ = -1, timer_fd_ = -1;
-  volatile const uint32_t* alive_ = nullptr;  // a page that the kernel wipes in a child
+  ForkMark fork_;
   std::mutex mutex_;
   std::atomic<std::thread::id> owner_{};
   std::atomic<bool> woken_{false};

@@ -1,40 +1,13 @@
-// Memory of one server on one loop, reused so that a call in steady state allocates nothing: small pieces by size, and
-// the blocks that sockets are read into.
+// The blocks that the sockets of a loop are read into.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "base/allocator.h"
 #include "base/buffer.h"
 #include "rpc/call.h"
 
 namespace zcrpc::server {
-
-// Pieces of up to 4 KiB from free lists, 64 bytes apart; larger ones from the allocator behind. Inside the loop only.
-class Pool {
- public:
-  Pool(const base::Allocator* behind, rpc::Counters* counters);
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-  ~Pool();
-  const base::Allocator* allocator() const { return &allocator_; }
-
- private:
-  struct Free {
-    Free* next;
-  };
-  static constexpr size_t kStep = 64, kClasses = 64;
-  static size_t class_of(size_t size) { return (size + kStep - 1) / kStep; }
-  static void* alloc(size_t size, void* user);
-  static void* realloc(void* p, size_t old_size, size_t size, void* user);
-  static void free(void* p, size_t size, void* user);
-
-  base::Allocator allocator_;
-  const base::Allocator* behind_;
-  rpc::Counters* counters_;
-  Free* free_[kClasses + 1] = {};
-};
 
 // Blocks to receive into. The bytes of a block that somebody holds, and kSlack bytes behind them, are never written
 // again: the next receive goes behind them, or into another block. A block whose holders have gone is used again.

@@ -1,0 +1,225 @@
+// The answer of a call, and the verbs that look at it.
+#include <charconv>
+#include <cstring>
+
+#include "json/json.h"
+#include "rpc/grpc.h"
+#include "server/call.h"
+#include "server/errors.h"
+#include "server/server.h"
+#include "view/view.h"
+
+namespace zcrpc::server {
+
+using base::Code;
+using base::Slice;
+using base::Status;
+
+void ServerCall::answer_refusal(const rpc::Refusal& r) {
+  finished_.store(true);
+  set(rpc::kDone);
+  state_ = State::kAnswered;
+  counters->add(counters->calls_failed, 1);
+  if (Status s = reply_.refuse(request_, r); !s.ok()) return conn_->fail_later();
+  conn_->answer(this, reply_.body());
+}
+
+void ServerCall::answer_error(const base::Error& e) {
+  pieces_.clear();
+  reply_.clear();
+  if (Status s = reply_.error(request_, e, &headers_, &trailers_); !s.ok()) {
+    // Metadata that cannot be sent, or no memory: the bare code, and if that fails too, the connection's end.
+    worker_->loop()->log().format(base::LogLevel::kError, "an error could not be sent as it is: %s", s.message());
+    reply_.clear();
+    if (Status again = reply_.error(request_, e.code(), ""); !again.ok()) return conn_->fail_later();
+  }
+  conn_->answer(this, reply_.body());
+}
+
+Status ServerCall::answer_ok() {
+  bool json = request_.codec() == rpc::Codec::kJson;
+  Status s = json ? print_reply() : gather_reply();
+  size_t size = 0;
+  for (const base::Piece& p : pieces_) size += p.bytes.size;
+  compress::Coding coding = compress::Coding::kIdentity;
+  if (s.ok()) s = compress_reply(&size, &coding);
+  if (s.ok()) s = reply_.ok(request_, size, coding, &headers_, &trailers_);
+  if (!s.ok()) {
+    // What the handler did wrong is for the log, not for the peer.
+    worker_->loop()->log().format(base::LogLevel::kError, "%.*s: the reply: %s%s%s", int(method->path.size()), method->path.data(), s.path(),
+                                  *s.path() ? ": " : "", s.message());
+    return Status(s.code() == Code::kResourceExhausted ? Code::kResourceExhausted : Code::kInternal, "");
+  }
+  message_out_ = size;
+  counters->add(counters->messages_out, 1);
+  conn_->answer(this, {});
+  return {};
+}
+
+Status ServerCall::gather_reply() {
+  if (reply_given_) {
+    Slice bytes = reply_buffer_ ? reply_buffer_->slice() : Slice(reply_bytes_.data(), reply_bytes_.size());
+    return pieces_.push({bytes, reply_buffer_}) ? Status() : Status::no_memory();
+  }
+  auto whole = encode::contiguous(own_encoder_);
+  if (!whole.ok()) return whole.take_status();
+  bool small = whole->data && whole->size < http::kByReference;
+  if (small) return pieces_.push({*whole, nullptr}) ? Status() : Status::no_memory();
+  size_t offset = 0;
+  auto chunk = encode::take_chunk(own_encoder_, &offset);
+  if (!chunk.ok()) return chunk.take_status();
+  if (*chunk) {
+    chunk_ = *chunk;
+    return pieces_.push({chunk_->slice().from(offset), chunk_}) ? Status() : Status::no_memory();
+  }
+  auto parts = encode::gather(own_encoder_);
+  if (!parts.ok()) return parts.take_status();
+  for (const encode::Part& p : *parts)
+    if (!pieces_.push({p.bytes, p.buffer})) return Status::no_memory();
+  return {};
+}
+
+Status ServerCall::print_reply() {
+  Slice bytes;
+  if (reply_given_) {
+    bytes = reply_buffer_ ? reply_buffer_->slice() : Slice(reply_bytes_.data(), reply_bytes_.size());
+  } else {
+    auto whole = encode::contiguous(own_encoder_);
+    if (!whole.ok()) return whole.take_status();
+    bytes = *whole;
+    if (!bytes.data) {  // parts of it lie elsewhere
+      auto joined = encode::finish(own_encoder_);
+      if (!joined.ok()) return joined.take_status();
+      chunk_ = *joined;
+      bytes = chunk_->slice();
+    }
+  }
+  auto v = view::decode(method->output, bytes, false, route_->decode, &arena_);
+  if (!v.ok()) return v.take_status();
+  ZCRPC_TRY(json::print(*v, method->output, {}, &json_));
+  return pieces_.push({json_.slice(), nullptr}) ? Status() : Status::no_memory();
+}
+
+Status ServerCall::compress_reply(size_t* size, compress::Coding* coding) {
+  const Config& config = worker_->config();
+  if (config.coding == compress::Coding::kIdentity || *size < config.compress_min || !(request_.accepted() & compress::bit(config.coding)))
+    return {};
+  compress::Deflater deflater;
+  ZCRPC_TRY(deflater.begin(&worker_->compression, config.coding, 0, *size / 2));
+  for (const base::Piece& p : pieces_) ZCRPC_TRY(deflater.feed(p.bytes));
+  auto out = deflater.finish();
+  if (!out.ok()) return out.take_status();
+  if ((*out)->size() >= *size) {  // nothing was gained: as it is
+    (*out)->release();
+    return {};
+  }
+  // The pieces' own memory is done with, save what an encoder or an operation still owns.
+  pieces_.clear();
+  if (chunk_) chunk_->release();
+  chunk_ = *out;
+  *size = chunk_->size();
+  *coding = config.coding;
+  return pieces_.push({chunk_->slice(), chunk_}) ? Status() : Status::no_memory();
+}
+
+std::span<const base::Header> ServerCall::headers_with_length() {
+  std::span<const base::Header> own = reply_.headers();
+  if (reply_.content_length() < 0) return own;
+  all_headers_.clear();
+  char* end = std::to_chars(length_, length_ + sizeof length_, reply_.content_length()).ptr;
+  if (!all_headers_.append(own.data(), own.size()) || !all_headers_.push({"content-length", {length_, size_t(end - length_)}, false})) return {};
+  return {all_headers_.data(), all_headers_.size()};
+}
+
+// ---- verbs
+
+bool ServerCall::forked(const rpc::Call* c) { return static_cast<const ServerCall*>(c)->worker_->forked(); }
+
+int64_t ServerCall::time_left_ms(const rpc::Call* call) {
+  auto* c = static_cast<const ServerCall*>(call);
+  if (!c->deadline_ns_) return -1;
+  int64_t left = c->deadline_ns_ - c->worker_->clock_ns();
+  return left <= 0 ? 0 : (left + net::Timers::kNsPerMs - 1) / net::Timers::kNsPerMs;
+}
+
+base::Metadata* ServerCall::metadata(rpc::Call* call, int32_t which) {
+  auto* c = static_cast<ServerCall*>(call);
+  if (which == ZCRPC_REQUEST_HEADERS) return &c->request_.metadata();
+  // Once somebody has finished it, another thread may be sending these.
+  if (c->finished_.load()) return nullptr;
+  return which == ZCRPC_RESPONSE_HEADERS ? &c->headers_ : which == ZCRPC_RESPONSE_TRAILERS ? &c->trailers_ : nullptr;
+}
+
+void ServerCall::info(const rpc::Call* call, zcrpc_call_info* out) {
+  auto* c = static_cast<const ServerCall*>(call);
+  out->protocol = c->request_.protocol() == rpc::Protocol::kGrpc ? ZCRPC_GRPC : ZCRPC_CONNECT;
+  out->codec = c->request_.codec() == rpc::Codec::kJson ? ZCRPC_JSON : ZCRPC_PROTO;
+  out->http = c->http2_ ? ZCRPC_HTTP2 : ZCRPC_HTTP1;
+  out->method = reinterpret_cast<const zcrpc_method*>(c->method);
+  out->peer = {c->peer_, c->peer_size_};
+  out->bytes_in = c->message_in_;
+  out->bytes_out = c->message_out_;
+  out->messages_in = 1;
+  out->messages_out = c->message_out_ ? 1 : 0;
+  out->age_ns = c->worker_->clock_ns() - c->begun_ns_;
+}
+
+namespace {
+
+Status read_block(Slice block, base::Metadata* to) {
+  while (!block.empty()) {
+    zcrpc_meta_head h;
+    memcpy(&h, block.data, sizeof h);
+    block = block.from(sizeof h);
+    std::string_view name = block.part(0, h.name_len).text();
+    if (!rpc::valid_metadata_name(name)) return Status(Code::kInvalidArgument, "operation: a metadata name that cannot be sent");
+    if (!to->add(name, block.part(h.name_len, h.value_len))) return Status::no_memory();
+    block = block.from(size_t(h.name_len) + h.value_len);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status ServerCall::op(rpc::Call* call, const zcrpc_op* op, Slice message, base::Buffer* buffer, Slice meta) {
+  auto* c = static_cast<ServerCall*>(call);
+  switch (op->kind) {
+    case ZCRPC_OP_CANCEL:
+      cancel(c);
+      break;
+    case ZCRPC_OP_SEND:
+    case ZCRPC_OP_FINISH: {
+      bool finish = op->kind == ZCRPC_OP_FINISH;
+      bool ok = !finish || op->value == ZCRPC_OK;
+      if (finish && (op->value < ZCRPC_OK || op->value > ZCRPC_UNAUTHENTICATED)) return Status(Code::kInvalidArgument, "operation: no such code");
+      if (c->finished_.load()) break;
+      ZCRPC_TRY(read_block(meta, finish ? &c->trailers_ : &c->headers_));
+      Status outcome;
+      if (!ok) {
+        outcome = op->flags & ZCRPC_OP_STATUS ? Status(rpc::read_status(message)) : Status(Code(op->value), message.text());
+        // A status that says OK, or nothing that can be read, is still the error that it was sent as.
+        if (outcome.ok() || int32_t(outcome.code()) != op->value) outcome = Status(Code(op->value), "");
+      } else if (!(op->flags & ZCRPC_OP_NO_MESSAGE)) {
+        if (!buffer) {
+          c->reply_bytes_.clear();
+          if (!c->reply_bytes_.append(message.data, message.size)) return Status::no_memory();
+          c->counters->copied_out(message.size);
+        }
+        if (c->reply_buffer_) c->reply_buffer_->release();
+        c->reply_buffer_ = buffer;
+        buffer = nullptr;
+        c->reply_given_ = true;
+      }
+      if (finish && !c->finished_.exchange(true)) {
+        c->outcome_ = std::move(outcome);
+        c->complete();
+      }
+      break;
+    }
+    default: break;  // READ: a unary call's message has come
+  }
+  if (buffer) buffer->release();
+  return {};
+}
+
+}  // namespace zcrpc::server

@@ -1,0 +1,430 @@
+#include "server/call.h"
+
+#include <cstring>
+#include <new>
+
+#include "json/json.h"
+#include "server/errors.h"
+#include "server/server.h"
+#include "view/view.h"
+
+namespace zcrpc::server {
+
+using base::Code;
+using base::Slice;
+using base::Status;
+
+namespace {
+// What a pooled call may keep for the next one.
+constexpr size_t kKeptArena = 256 << 10, kKeptOutput = 64 << 10;
+// Blocks of a worker that requests may hold while the rest of their stream is awaited; beyond, they are copied.
+constexpr size_t kKeptBlocks = 64;
+}  // namespace
+
+const rpc::Verbs ServerCall::kVerbs = {
+    .send = nullptr,
+    .close_send = nullptr,
+    .room = nullptr,
+    .read = nullptr,
+    .cancel = ServerCall::cancel,
+    .finish = ServerCall::finish,
+    .start = nullptr,
+    .unary = nullptr,
+    .next = nullptr,
+    .set_timeout = nullptr,
+    .time_left_ms = ServerCall::time_left_ms,
+    .metadata = ServerCall::metadata,
+    .info = ServerCall::info,
+    .op = ServerCall::op,
+    .unreferenced = ServerCall::unreferenced,
+    .forked = ServerCall::forked,
+};
+
+ServerCall::ServerCall(Worker* w) : worker_(w) {
+  verbs = &kVerbs;
+  flags.store(rpc::kServerSide, std::memory_order_relaxed);
+  counters = &w->counters();
+  h2.self = this;
+  timer_.self = finish_task_.self = settle_task_.self = this;
+  timer_.fire = [](net::Timer* t) { static_cast<OwnTimer*>(t)->self->on_timer(); };
+  finish_task_.run = [](net::Task* t) { finish_inside(static_cast<OwnTask*>(t)->self); };
+  settle_task_.run = [](net::Task* t) {
+    ServerCall* c = static_cast<OwnTask*>(t)->self;
+    c->settling_.store(false);
+    c->settle();
+  };
+  first.call = done.call = this;
+}
+
+ServerCall::~ServerCall() {
+  encode::encoder_free(own_encoder_);
+  encode::encoder_free(from_json_);
+}
+
+ServerCall* ServerCall::make(Worker* w) {
+  auto* c = new (std::nothrow) ServerCall(w);
+  if (!c) return nullptr;
+  c->own_encoder_ = encode::encoder_new(nullptr);
+  if (!c->own_encoder_) {
+    delete c;
+    return nullptr;
+  }
+  return c;
+}
+
+void ServerCall::destroy(ServerCall* c) { delete c; }
+
+void ServerCall::begin(Connection* conn) {
+  worker_->retain();
+  conn_ = conn;
+  http2_ = conn->is_http2();
+  request_.set_http2(http2_);
+  begun_ns_ = worker_->loop()->now();
+  std::string_view peer = conn->peer();
+  peer_size_ = uint8_t(peer.size());
+  memcpy(peer_, peer.data(), peer.size());
+  conn->link(this);
+  counters->add(counters->calls_now, 1);
+}
+
+// ---- the request
+
+bool ServerCall::head_done() {
+  counters->add(counters->calls, 1);
+  route_ = worker_->route(request_.path());
+  method = route_ ? route_->method : nullptr;
+  rpc::Refusal refusal = request_.classify(route_ ? int32_t(route_->method->flags) : -1, {});
+  if (refusal) {
+    answer_refusal(refusal);
+    return false;
+  }
+  set_deadline();
+  rpc::MessageReader::Options o;
+  o.envelope = request_.protocol() == rpc::Protocol::kGrpc;
+  o.coding = request_.coding();
+  o.coding_named = o.coding != compress::Coding::kIdentity;
+  o.limit = route_->message_limit;
+  o.content_length = request_.content_length();
+  o.pool = &worker_->compression;
+  reader_.begin(o);
+  state_ = State::kBody;
+  return true;
+}
+
+void ServerCall::set_deadline() {
+  int64_t timeout = request_.timeout_ns(), most = route_->max_deadline_ms;
+  if (most >= 0 && most <= INT64_MAX / net::Timers::kNsPerMs && timeout > most * net::Timers::kNsPerMs) timeout = most * net::Timers::kNsPerMs;
+  if (timeout == rpc::kNoTimeout || timeout > INT64_MAX - begun_ns_) return;
+  deadline_ns_ = begun_ns_ + timeout;
+  worker_->loop()->set_timer(&timer_, deadline_ns_);
+}
+
+void ServerCall::on_timer() {
+  if (lingering_) {
+    if (conn_) conn_->reset(this, http::kH2NoError);
+    return;
+  }
+  fail(Status(Code::kDeadlineExceeded, "deadline exceeded"));
+}
+
+void ServerCall::body(Slice bytes) {
+  if (state_ != State::kBody) return;
+  if (Status s = reader_.data(bytes); !s.ok()) {
+    fail(std::move(s));
+    return;
+  }
+  if (reader_.borrowed() && !borrowing_) {
+    borrowing_ = true;
+    conn_->borrows(1);
+  }
+}
+
+void ServerCall::body_end() {
+  if (borrowing_) {
+    borrowing_ = false;
+    conn_->borrows(-1);
+  }
+  if (state_ != State::kBody) return;
+  Status s = request_.protocol() == rpc::Protocol::kConnectGet ? reader_.query(request_.get_message(), request_.get_base64()) : reader_.end();
+  if (s.ok()) {
+    dispatch();
+  } else {
+    fail(std::move(s));
+  }
+}
+
+void ServerCall::outlive_block() {
+  if (!borrowing_ || kept_) return;
+  if (worker_->kept_blocks < kKeptBlocks) {
+    keep_block();
+    counted_kept_ = true;
+    worker_->kept_blocks++;
+  } else if (Status s = reader_.own(); !s.ok()) {
+    fail(std::move(s));
+  }
+}
+
+void ServerCall::keep_block() {
+  if (!kept_ && reader_.borrowed()) kept_ = worker_->blocks.current()->retain();
+}
+
+void ServerCall::dispatch() {
+  state_ = State::kHandling;
+  message_ = reader_.message();
+  counters->add(counters->messages_in, 1);
+  message_in_ = reader_.body_bytes;
+  if (Status s = decode(); !s.ok()) {
+    fail(bad_request(std::move(s)));
+    return;
+  }
+  encode::reset(own_encoder_, method->output);
+  encoder = own_encoder_;
+  if (route_->fn) {
+    call_handler();
+  } else {
+    queue_request();
+  }
+}
+
+Status ServerCall::decode() {
+  if (request_.codec() == rpc::Codec::kJson) ZCRPC_TRY(read_json());
+  bool slack = request_.codec() == rpc::Codec::kProto;  // of blocks and of the reader's own buffers
+  auto v = view::decode(method->input, message_, slack, route_->decode, &arena_);
+  if (!v.ok()) return v.take_status();
+  view_ = *v;
+  return {};
+}
+
+Status ServerCall::read_json() {
+  if (!from_json_ && !(from_json_ = encode::encoder_new(nullptr))) return Status::no_memory();
+  encode::reset(from_json_, method->input);
+  json::ParseOptions o;
+  o.max_depth = route_->decode.max_depth;
+  o.max_output = route_->message_limit;
+  ZCRPC_TRY(json::parse(method->input, message_, o, from_json_));
+  auto bytes = encode::contiguous(from_json_);
+  if (!bytes.ok()) return bytes.take_status();
+  message_ = *bytes;
+  return {};
+}
+
+void ServerCall::call_handler() {
+  refs.store(1, std::memory_order_relaxed);
+  const Route* r = route_;
+  zcrpc_code code = r->fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(this)), reinterpret_cast<const zcrpc_view*>(view_),
+                          reinterpret_cast<zcrpc_encoder*>(own_encoder_), r->user);
+  if (code != ZCRPC_PENDING && !finished_.exchange(true)) {
+    if (code != ZCRPC_OK) {
+      bool known = code >= ZCRPC_CANCELED && code <= ZCRPC_UNAUTHENTICATED;
+      outcome_ = Status(known ? Code(code) : Code::kInternal, "");
+    }
+    complete();
+  }
+  // What was received stays readable for whoever has retained the call.
+  if (refs.load(std::memory_order_acquire) > 1) keep_block();
+  if (refs.fetch_sub(1, std::memory_order_acq_rel) == 1) settle();
+}
+
+void ServerCall::queue_request() {
+  if (!worker_->hub()->add(this)) {
+    fail(Status::no_memory());
+    return;
+  }
+  keep_block();
+  events_ = true;
+  tag = route_->tag;
+  retain();  // until DONE has been released
+  first.record = {};
+  first.record.kind = ZCRPC_EVENT_REQUEST;
+  first.record.flags = ZCRPC_EVENT_END;
+  first.record.data = uint64_t(reinterpret_cast<uintptr_t>(message_.data));
+  first.record.len = uint32_t(message_.size);
+  const zcrpc_index* index = schema::index_of(view_);
+  first.record.index = uint64_t(reinterpret_cast<uintptr_t>(index));
+  first.record.index_len = index->size;
+  first.record.value = -1;
+  if (deadline_ns_) {
+    int64_t left = (deadline_ns_ - worker_->loop()->now()) / net::Timers::kNsPerMs;
+    first.record.value = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : int32_t(left);
+  }
+  first.message = view_;
+  worker_->hub()->push(&first);
+}
+
+void ServerCall::done_event() {
+  done.record = {};
+  done.record.kind = ZCRPC_EVENT_DONE;
+  done.record.value = error ? int32_t(error->code()) : ZCRPC_OK;
+  if (error) {
+    std::string_view text = error->message_view();
+    done.record.data = uint64_t(reinterpret_cast<uintptr_t>(text.data()));
+    done.record.len = uint32_t(text.size());
+  }
+  done.released = [](rpc::Event* e) { e->call->release(); };
+  worker_->hub()->push(&done);
+}
+
+// ---- the end
+
+void ServerCall::finish(rpc::Call* call, Status s) {
+  auto* c = static_cast<ServerCall*>(call);
+  if (c->finished_.exchange(true)) return;
+  c->outcome_ = std::move(s);
+  c->retain();
+  if (!c->worker_->run_inside(&c->finish_task_)) c->release();
+}
+
+// As a task: with the reference that finish took.
+void ServerCall::finish_inside(ServerCall* c) {
+  c->complete();
+  c->release();
+}
+
+void ServerCall::cancel(rpc::Call* call) {
+  auto* c = static_cast<ServerCall*>(call);
+  if (c->finished_.exchange(true)) return;
+  c->aborted_.store(true, std::memory_order_relaxed);
+  c->outcome_ = Status(Code::kCanceled, "canceled by the server");
+  c->retain();
+  if (!c->worker_->run_inside(&c->finish_task_)) c->release();
+}
+
+void ServerCall::fail(Status s) {
+  if (finished_.exchange(true)) return;
+  outcome_ = std::move(s);
+  complete();
+}
+
+void ServerCall::linger() {
+  if (!conn_) return;
+  lingering_ = true;
+  worker_->loop()->set_timer(&timer_, worker_->loop()->now() + worker_->config().reset_ms * net::Timers::kNsPerMs);
+}
+
+// Called once a call, after finished_ was set by whoever wrote outcome_.
+void ServerCall::complete() {
+  worker_->loop()->clear_timer(&timer_);
+  set(rpc::kDone);
+  if (!conn_) {
+    outcome_ = {};  // closed() told of the end already
+    return;
+  }
+  state_ = State::kAnswered;
+  if (aborted_.load(std::memory_order_relaxed)) {
+    conn_->reset(this, http::kH2Cancel);
+  } else {
+    if (outcome_.ok()) outcome_ = answer_ok();
+    if (!outcome_.ok()) answer_error(*outcome_.error());
+  }
+  if (!outcome_.ok()) counters->add(counters->calls_failed, 1);
+  error = outcome_.take();
+}
+
+void ServerCall::closed() {
+  if (borrowing_) conn_->borrows(-1);
+  borrowing_ = false;
+  worker_->loop()->clear_timer(&timer_);
+  conn_->unlink(this);
+  conn_ = nullptr;
+  counters->add(counters->calls_now, uint64_t(-1));
+  if (!finished_.exchange(true)) {
+    set(rpc::kDone);
+    if (route_) counters->add(counters->calls_failed, 1);
+    error = Status(Code::kCanceled, "canceled by the client").take();
+  } else if (state_ == State::kHandling) {
+    // Another thread's answer is on its way here, too late: complete() drops it.
+    error = Status(Code::kCanceled, "canceled by the client").take();
+  }
+  state_ = State::kAnswered;
+  if (events_) done_event();
+  settle();
+}
+
+void ServerCall::unreferenced(rpc::Call* call) {
+  auto* c = static_cast<ServerCall*>(call);
+  if (c->settling_.exchange(true)) return;  // a task that does it is under way
+  if (!c->worker_->run_inside(&c->settle_task_)) {
+    // The worker has left its loop, and with it every connection: nothing is left to do but this.
+    Worker* w = c->worker_;
+    c->recycle();
+    destroy(c);
+    w->release();
+  }
+}
+
+void ServerCall::settle() {
+  if (refs.load(std::memory_order_acquire) != 0 || settling_.load()) return;
+  if (state_ == State::kHandling && !finished_.load()) {
+    worker_->loop()->log().text(base::LogLevel::kError, "a handler let go of its call without an answer");
+    fail(Status(Code::kInternal, ""));
+  }
+  if (conn_ || state_ == State::kHandling) return;
+  recycle();
+  Worker* w = worker_;
+  w->give_call(this);
+  w->release();
+}
+
+void ServerCall::count_copies() {
+  counters->add(counters->copies_in, reader_.copies - copies_seen_);
+  counters->add(counters->bytes_copied_in, reader_.bytes_copied - bytes_copied_seen_);
+  copies_seen_ = reader_.copies;
+  bytes_copied_seen_ = reader_.bytes_copied;
+}
+
+// Back to what a fresh call is, with its memory.
+void ServerCall::recycle() {
+  count_copies();
+  if (counted_kept_) worker_->kept_blocks--;
+  for (base::Buffer** b : {&kept_, &chunk_, &reply_buffer_})
+    if (*b) {
+      (*b)->release();
+      *b = nullptr;
+    }
+  if (arena_.reserved() > kKeptArena) {
+    arena_.~Arena();
+    new (&arena_) base::Arena;
+  } else {
+    arena_.reset();
+  }
+  if (encoder || from_json_) {
+    encode::reset(own_encoder_, nullptr);
+    encode::trim(own_encoder_, kKeptOutput);
+    if (from_json_) {
+      encode::reset(from_json_, nullptr);
+      encode::trim(from_json_, kKeptOutput);
+    }
+  }
+  if (json_.bytes().capacity() > kKeptOutput) json_.bytes().drop();
+  json_.clear();
+  if (reply_bytes_.capacity() > kKeptOutput) reply_bytes_.drop();
+  reply_bytes_.clear();
+  pieces_.clear();
+  request_.clear();
+  reader_.reset();
+  reply_.clear();
+  headers_.clear();
+  trailers_.clear();
+  base::Error::free(error);
+  error = nullptr;
+  outcome_ = {};
+  refs.store(0, std::memory_order_relaxed);
+  flags.store(rpc::kServerSide, std::memory_order_relaxed);
+  id = tag = 0;
+  user = nullptr;
+  method = nullptr;
+  encoder = nullptr;
+  route_ = nullptr;
+  view_ = nullptr;
+  message_ = {};
+  state_ = State::kHead;
+  events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = false;
+  aborted_.store(false, std::memory_order_relaxed);
+  finished_.store(false, std::memory_order_relaxed);
+  deadline_ns_ = 0;
+  message_in_ = message_out_ = 0;
+  h2 = Stream{};
+  h2.self = this;
+}
+
+}  // namespace zcrpc::server

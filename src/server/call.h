@@ -1,0 +1,145 @@
+// A unary call of a server, from its head to the last byte of its answer. Pooled by its worker.
+//
+// It lives as long as its stream is linked to it, or somebody holds a reference: a handler that answers later, an event.
+// Only finish, release and the like are called by other threads; what they start is done inside the loop.
+#pragma once
+
+#include "base/arena.h"
+#include "base/header.h"
+#include "http/h2.h"
+#include "net/loop.h"
+#include "net/listener.h"
+#include "rpc/call.h"
+#include "rpc/message.h"
+#include "rpc/reply.h"
+#include "rpc/request.h"
+#include "server/routes.h"
+
+namespace zcrpc::server {
+
+class Connection;
+class Worker;
+
+class ServerCall : public rpc::Call {
+ public:
+  enum class State : uint8_t {
+    kHead,      // headers arrive
+    kBody,      // the message arrives
+    kHandling,  // somebody is to answer
+    kAnswered,  // the answer is on its way, or the call was reset
+  };
+
+  static ServerCall* make(Worker* w);  // nullptr without memory
+  static void destroy(ServerCall* c);
+
+  // [inside] A new call on a connection, which calls `closed` exactly once.
+  void begin(Connection* conn);
+  // The head is complete. False: it was answered already, the body is of no interest.
+  bool head_done();
+  void body(base::Slice bytes);
+  void body_end();
+  // The stream is no more.
+  void closed();
+  // What was borrowed from the block that is about to be received into again is kept otherwise.
+  void outlive_block();
+  // Ends it with an error of ours, if it has not been finished.
+  void fail(base::Status s);
+
+  State state() const { return state_; }
+  Connection* connection() const { return conn_; }
+  rpc::Request& request() { return request_; }
+  rpc::Reply& reply() { return reply_; }
+  std::span<const base::Piece> pieces() const { return {pieces_.data(), pieces_.size()}; }
+  // For HTTP/2, whose answers have to last: the reply's headers with content-length, and a body of its own as a piece.
+  // Empty data: no memory.
+  std::span<const base::Header> headers_with_length();
+  std::span<const base::Piece> body_piece(base::Slice body) {
+    body_piece_ = {body, nullptr};
+    return {&body_piece_, 1};
+  }
+  uint64_t body_bytes() const { return reader_.body_bytes; }
+  int64_t begun_ns() const { return begun_ns_; }
+  // HTTP/2: our side has ended and the peer's has not: a reset without error follows.
+  void linger();
+
+  // [any] See rpc::Verbs.
+  static void finish(rpc::Call* c, base::Status s);
+
+  struct Stream : http::H2Stream { ServerCall* self = nullptr; } h2;
+  ServerCall *next = nullptr, *prev = nullptr;  // of the connection's list, or of the pool
+
+ private:
+  struct OwnTask : net::Task { ServerCall* self; };
+  struct OwnTimer : net::Timer { ServerCall* self; };
+
+  explicit ServerCall(Worker* w);
+  ~ServerCall();
+  static const rpc::Verbs kVerbs;
+  static void cancel(rpc::Call* c);
+  static int64_t time_left_ms(const rpc::Call* c);
+  static base::Metadata* metadata(rpc::Call* c, int32_t which);
+  static void info(const rpc::Call* c, zcrpc_call_info* out);
+  static base::Status op(rpc::Call* c, const zcrpc_op* op, base::Slice message, base::Buffer* buffer, base::Slice meta);
+  static void unreferenced(rpc::Call* c);
+  static bool forked(const rpc::Call* c);
+
+  static void finish_inside(ServerCall* c);
+  void set_deadline();
+  void on_timer();
+  void dispatch();                     // the request is complete
+  base::Status decode();
+  base::Status read_json();
+  void call_handler();
+  void queue_request();
+  void keep_block();
+  void complete();                     // [inside] outcome_ becomes the answer
+  void answer_refusal(const rpc::Refusal& r);
+  base::Status answer_ok();
+  base::Status gather_reply();         // pieces_ of the message
+  base::Status print_reply();          // the same as JSON
+  base::Status compress_reply(size_t* size, compress::Coding* coding);
+  void answer_error(const base::Error& e);
+  void abort();                        // [inside] reset without an answer
+  void done_event();
+  void settle();                       // [inside] is it still needed?
+  void recycle();
+  void count_copies();
+
+  Worker* worker_;
+  Connection* conn_ = nullptr;         // [inside] nullptr: the stream is no more
+  const Route* route_ = nullptr;
+  State state_ = State::kHead;
+  bool http2_ = false, events_ = false, lingering_ = false, borrowing_ = false, counted_kept_ = false;
+  std::atomic<bool> finished_{false};  // by the handler, the deadline, a cancel: the first one counts
+  std::atomic<bool> settling_{false};  // its task is queued
+  std::atomic<bool> aborted_{false};   // the outcome is a reset
+  base::Status outcome_;               // written by who set finished_
+  bool reply_given_ = false;           // by an operation: the message is reply_bytes_ or reply_buffer_, not the encoder's
+  base::Buffer* reply_buffer_ = nullptr;
+  base::Vec<uint8_t> reply_bytes_;
+  int64_t begun_ns_ = 0, deadline_ns_ = 0;  // 0: none
+  base::Slice message_;                // the request, as decoded
+  schema::View view_ = nullptr;
+  base::Arena arena_;                  // of its index
+  rpc::Request request_;
+  rpc::MessageReader reader_;
+  rpc::Reply reply_;
+  encode::Encoder* from_json_ = nullptr;
+  encode::Encoder* own_encoder_ = nullptr;
+  base::Metadata headers_, trailers_;
+  base::Vec<base::Piece> pieces_;
+  base::Piece body_piece_;
+  base::Vec<base::Header> all_headers_;
+  char length_[24];
+  base::String json_;                  // the reply as JSON
+  base::Buffer* kept_ = nullptr;       // the block that the request lies in
+  base::Buffer* chunk_ = nullptr;      // the memory that pieces_ lie in
+  OwnTimer timer_;
+  OwnTask finish_task_, settle_task_;
+  uint64_t copies_seen_ = 0, bytes_copied_seen_ = 0;
+  size_t message_in_ = 0, message_out_ = 0;
+  uint8_t peer_size_ = 0;
+  char peer_[net::kAddressText];
+};
+
+}  // namespace zcrpc::server

@@ -1,0 +1,40 @@
+// What a server is set to. Plain values; capi fills them from options. Times in milliseconds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/log.h"
+#include "compress/compress.h"
+#include "view/view.h"
+
+namespace zcrpc::server {
+
+struct Config {
+  size_t message_limit = size_t(4) << 20;  // after inflating
+  size_t header_limit = 16 << 10;
+  compress::Coding coding = compress::Coding::kIdentity;  // of answers, where the client takes it
+  size_t compress_min = 1024;                             // smaller answers go as they are
+  size_t max_connections = 10000;
+  uint32_t max_streams = 100;              // a connection
+  int64_t max_deadline_ms = -1;            // -1: none
+  int64_t max_age_ms = 30 * 60 * 1000;     // of a connection, +-10 %; -1: none
+  int64_t lame_duck_ms = 0;
+  std::string_view prefix;                 // before every path; lies in the server's arena
+  view::Limits decode;
+  base::Log log;
+
+  // Not options: what a peer may take its time for.
+  int64_t head_ms = 10'000;                // preface and SETTINGS, or a whole HTTP/1.1 head
+  int64_t idle_ms = 5 * 60 * 1000;         // without a call
+  int64_t stall_ms = 30'000;               // not taking a byte of what we send
+  int64_t body_grace_ms = 10'000;          // a body may dawdle so long,
+  int64_t body_rate = 256;                 // then it has to bring so many bytes a second, counted from its beginning
+  int64_t linger_ms = 1'000;               // reading on after the last word, so that it is not lost to a reset
+  int64_t reset_ms = 100;                  // after an early answer, before the stream is reset
+  int64_t drain_ping_ms = 1'000;           // waiting for the answer to GOAWAY's ping
+  size_t high_water = 256 << 10;           // bytes of output above which nothing is read
+  size_t pipelined = 64 << 10;             // bytes of HTTP/1.1 requests that wait their turn
+};
+
+}  // namespace zcrpc::server

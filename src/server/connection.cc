@@ -1,0 +1,380 @@
+#include "server/connection.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "server/server.h"
+
+namespace zcrpc::server {
+
+using base::Code;
+using base::Slice;
+using base::Status;
+
+namespace {
+constexpr int64_t kMs = net::Timers::kNsPerMs;
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+constexpr size_t kPieces = 512;          // of one sendmsg
+constexpr int kReceivesARound = 4;       // full blocks from one connection before the others have their turn
+
+int64_t later(int64_t now, int64_t ms) { return ms < 0 ? kNever : now + ms * kMs; }
+}  // namespace
+
+Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w), out_(&w->chunks), parser_(&w->http1_limits) {
+  handler_.self = timer_.self = flush_.self = this;
+  handler_.fd = fd;
+  handler_.ready = [](net::Handler* h, uint32_t events) { static_cast<OwnHandler*>(h)->self->ready(events); };
+  timer_.fire = [](net::Timer* t) { static_cast<OwnTimer*>(t)->self->on_timer(); };
+  flush_.run = [](net::Deferred* d) { static_cast<OwnDeferred*>(d)->self->flush(); };
+  peer_size_ = uint8_t(net::format_address(peer, peer_));
+  opened_ns_ = active_ns_ = w->loop()->now();
+  head_due_ns_ = later(opened_ns_, w->config().head_ms);
+  if (int64_t age = w->config().max_age_ms; age >= 0) {
+    // 10 % more or less, so that connections made together do not end together.
+    int64_t tenth = age / 10;
+    age_ns_ = later(opened_ns_, age - tenth + int64_t(w->random() >> 8) % (2 * tenth + 1));
+  } else {
+    age_ns_ = kNever;
+  }
+}
+
+Connection* Connection::make(Worker* w, int fd, const net::Address& peer) {
+  const net::Io* io = w->loop()->io();
+  auto* c = new (std::nothrow) Connection(w, fd, peer);
+  Status s = c ? w->loop()->add(&c->handler_, EPOLLIN) : Status::no_memory();
+  if (!s.ok()) {
+    w->loop()->log().format(base::LogLevel::kError, "connection refused: %s", s.message());
+    delete c;
+    io->close(io->user, fd);
+    return nullptr;
+  }
+  if (peer.of.any.sa_family != AF_UNIX) {
+    int on = 1;
+    (void)io->setsockopt(io->user, fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  c->expect_by(std::min(c->head_due_ns_, c->age_ns_));
+  return c;
+}
+
+void Connection::destroy(Connection* c) { delete c; }
+
+void Connection::link(ServerCall* c) {
+  c->prev = nullptr;
+  c->next = calls_;
+  if (calls_) calls_->prev = c;
+  calls_ = c;
+}
+
+void Connection::unlink(ServerCall* c) {
+  (c->prev ? c->prev->next : calls_) = c->next;
+  if (c->next) c->next->prev = c->prev;
+  c->next = c->prev = nullptr;
+  active_ns_ = worker_->loop()->now();
+}
+
+void Connection::flush_later() { worker_->loop()->defer(&flush_); }
+
+// ---- in
+
+void Connection::ready(uint32_t events) {
+  if (dead_) return;
+  if (events & EPOLLOUT) {
+    writing_ = false;
+    // The registration still asks for it; flush decides anew.
+    flush();
+    if (dead_) return;
+  }
+  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) receive();
+}
+
+void Connection::receive() {
+  const net::Io* io = worker_->loop()->io();
+  for (int round = 0; round < kReceivesARound && reading_; round++) {
+    uint8_t* at;
+    size_t room;
+    if (!worker_->blocks.room(&at, &room)) return close();
+    int64_t n = io->recv(io->user, handler_.fd, at, room);
+    if (n == -EINTR) continue;
+    if (n == -EAGAIN) return;
+    if (n <= 0) {
+      eof_ = true;
+      // After our last word the peer's end is what we wait for. Else whoever waits for an answer has gone.
+      return close();
+    }
+    rpc::Counters::add(worker_->counters().bytes_in, uint64_t(n));
+    bool go_on = shut_ || fed({at, size_t(n)});
+    outlive_block();
+    worker_->blocks.handled(size_t(n));
+    if (!go_on || size_t(n) < room) return;
+  }
+}
+
+// Requests that wait for the rest of their stream keep what they have borrowed.
+void Connection::outlive_block() {
+  if (!borrowing_) return;
+  for (ServerCall* c = calls_; c;) {
+    ServerCall* following = c->next;
+    c->outlive_block();
+    c = following;
+  }
+}
+
+bool Connection::fed(Slice bytes) {
+  active_ns_ = worker_->loop()->now();
+  if (ending_) return true;  // what comes after the end is read and dropped
+  bool good = true;
+  if (protocol_ == Protocol::kUnknown) {
+    good = detect(bytes);
+  } else if (protocol_ == Protocol::kHttp2) {
+    good = h2_->feed(bytes);
+    if (!good) end_when_sent();
+  } else {
+    good = feed_http1(bytes);
+  }
+  flush_later();
+  return good;
+}
+
+// HTTP/2 begins with a preface that no HTTP/1.1 request can be.
+bool Connection::detect(Slice bytes) {
+  size_t n = std::min(bytes.size, kPreface.size() - seen_);
+  if (memcmp(bytes.data, kPreface.data() + seen_, n) == 0) {
+    if (seen_ + n < kPreface.size()) {
+      seen_ = uint8_t(seen_ + n);
+      return true;
+    }
+    protocol_ = Protocol::kHttp2;
+    if (!start_http2()) {
+      broken_ = true;
+      return false;
+    }
+    bool good = (seen_ == 0 || h2_->feed(Slice(kPreface.data(), seen_))) && h2_->feed(bytes);
+    if (!good) end_when_sent();
+    return good;
+  }
+  protocol_ = Protocol::kHttp1;
+  return (seen_ == 0 || feed_http1(Slice(kPreface.data(), seen_))) && feed_http1(bytes);
+}
+
+// ---- out
+
+void Connection::answer(ServerCall* c, Slice body) {
+  if (is_http2()) {
+    answer_http2(c, body);
+  } else {
+    answer_http1(c, body);
+  }
+  flush_later();
+}
+
+void Connection::flush() {
+  if (dead_) return;
+  if (broken_) return close();
+  if (protocol_ == Protocol::kHttp1) {
+    if (current_ && answered_ && ended_) end_http1();
+    read_held();
+    if (broken_) return close();
+  }
+  if (h2_) {
+    // Until nothing is left to frame, or the socket takes no more.
+    do {
+      if (!h2_->flush(&out_, worker_->config().high_water)) return close();
+      send();
+    } while (!dead_ && out_.empty() && h2_->wants_flush());
+  } else {
+    send();
+  }
+  if (dead_) return;
+  count_copies();
+  if (h2_ && h2_->over()) ending_ = true;
+  if (out_.empty()) {
+    stalled_ns_ = 0;
+    if (ending_) shut_down();
+  } else if (!stalled_ns_) {
+    stalled_ns_ = later(worker_->loop()->now(), worker_->config().stall_ms);
+    expect_by(stalled_ns_);
+  }
+  if (!dead_ && !update_interest()) close();
+}
+
+void Connection::count_copies() {
+  rpc::Counters& c = worker_->counters();
+  rpc::Counters::add(c.copies_out, out_.copies - copies_seen_);
+  rpc::Counters::add(c.bytes_copied_out, out_.bytes_copied - bytes_copied_seen_);
+  copies_seen_ = out_.copies;
+  bytes_copied_seen_ = out_.bytes_copied;
+}
+
+void Connection::send() {
+  const net::Io* io = worker_->loop()->io();
+  while (!out_.empty()) {
+    iovec v[kPieces];
+    size_t count = out_.fill(v, kPieces), offered = 0;
+    for (size_t i = 0; i < count; i++) offered += v[i].iov_len;
+    int64_t n = count == 1 ? io->send(io->user, handler_.fd, v[0].iov_base, v[0].iov_len) : io->sendv(io->user, handler_.fd, v, count);
+    if (n == -EINTR) continue;
+    if (n == -EAGAIN) return;
+    if (n < 0) return close();
+    out_.sent(size_t(n));
+    rpc::Counters::add(worker_->counters().bytes_out, uint64_t(n));
+    if (n > 0) stalled_ns_ = 0;
+    if (size_t(n) < offered) return;  // full: no need to be told
+  }
+}
+
+void Connection::end_when_sent() {
+  ending_ = true;
+  flush_later();
+}
+
+// The last word has been sent: says so, and reads on for a while, since closing on unread bytes would reset the
+// connection and take what was sent with it.
+void Connection::shut_down() {
+  if (shut_) return;
+  shut_ = true;
+  const net::Io* io = worker_->loop()->io();
+  if (eof_ || io->shutdown(io->user, handler_.fd, SHUT_WR) < 0) return close();
+  linger_due_ns_ = later(worker_->loop()->now(), worker_->config().linger_ms);
+  expect_by(linger_due_ns_);
+}
+
+bool Connection::update_interest() {
+  bool write = !out_.empty();
+  // A peer that does not take its answers gets no more of them, and pipelined requests have a cap.
+  bool read = shut_ || (out_.size() < worker_->config().high_water && held_.size() < worker_->config().pipelined);
+  if (read == reading_ && write == writing_) return true;
+  reading_ = read;
+  writing_ = write;
+  return worker_->loop()->modify(&handler_, (read ? uint32_t(EPOLLIN) : 0u) | (write ? uint32_t(EPOLLOUT) : 0u));
+}
+
+// ---- the end
+
+void Connection::reset(ServerCall* c, uint32_t code) {
+  if (is_http2()) {
+    h2_->reset(&c->h2, code);
+    flush_later();
+  } else {
+    fail_later();
+  }
+}
+
+void Connection::drain() {
+  if (dead_ || draining_) return;
+  draining_ = true;
+  if (h2_) {
+    h2_->drain();
+    ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_ping_ms);
+    expect_by(ping_due_ns_);
+    flush_later();
+  } else if (protocol_ == Protocol::kUnknown ? seen_ == 0 : !current_ && parser_.between_requests()) {
+    end_when_sent();
+  }
+}
+
+void Connection::drain_deadline() {
+  if (dead_) return;
+  for (ServerCall* c = calls_; c;) {
+    ServerCall* following = c->next;
+    c->fail(Status(Code::kUnavailable, "the server is shutting down"));
+    c = following;
+  }
+  if (h2_) {
+    h2_->drain_now();
+    h2_->goaway(http::kH2NoError);
+  }
+  end_when_sent();
+}
+
+void Connection::close() {
+  if (dead_) return;
+  dead_ = true;
+  while (calls_) calls_->closed();
+  current_ = nullptr;
+  worker_->loop()->clear_timer(&timer_);
+  worker_->loop()->remove(&handler_);
+  out_.clear();
+  http::H2Session::free(h2_);
+  h2_ = nullptr;
+  const net::Io* io = worker_->loop()->io();
+  io->close(io->user, handler_.fd);
+  worker_->closed(this);
+  // Whoever is on the stack may look at dead_ until the phase ends.
+  flush_.run = [](net::Deferred* d) { destroy(static_cast<OwnDeferred*>(d)->self); };
+  worker_->loop()->defer(&flush_);
+}
+
+void Connection::forget_socket() {
+  const net::Io* io = worker_->loop()->io();
+  io->close(io->user, handler_.fd);
+}
+
+// ---- time
+
+void Connection::expect_by(int64_t due) {
+  if (due == kNever || (timer_.set() && timer_due_ns_ <= due)) return;
+  timer_due_ns_ = due;
+  worker_->loop()->set_timer(&timer_, due);
+}
+
+void Connection::on_timer() {
+  int64_t now = worker_->loop()->now();
+  int64_t due = check(now);
+  if (!dead_) expect_by(std::max(due, now + kMs));
+}
+
+// What is late ends; what is not says when to look again.
+int64_t Connection::check(int64_t now) {
+  const Config& config = worker_->config();
+  int64_t due_next = kNever;
+  auto late = [&](int64_t due) {
+    if (due == 0 || due == kNever) return false;
+    if (now >= due) return true;
+    due_next = std::min(due_next, due);
+    return false;
+  };
+  if (late(linger_due_ns_) || late(stalled_ns_)) {
+    close();
+    return kNever;
+  }
+  if (ending_) return due_next;
+  bool settled = protocol_ == Protocol::kHttp2 ? saw_settings_ : protocol_ == Protocol::kHttp1 && !parser_.in_head();
+  if (!settled && late(head_due_ns_)) {
+    if (h2_) h2_->goaway(http::kH2SettingsTimeout);
+    if (protocol_ == Protocol::kHttp1) bare_http1(408);
+    end_when_sent();
+    return due_next;
+  }
+  if (h2_ && draining_ && !pinged_ && late(ping_due_ns_)) {
+    pinged_ = true;
+    h2_->drain_now();
+    flush_later();
+  }
+  if (!draining_ && late(age_ns_)) drain();
+  if (idle() && settled && !(protocol_ == Protocol::kHttp1 && !parser_.between_requests())) {
+    if (late(later(active_ns_, config.idle_ms))) {
+      if (h2_) h2_->goaway(http::kH2NoError);
+      end_when_sent();
+    }
+    return due_next;
+  }
+  due_next = std::min(due_next, later(now, config.idle_ms));
+  for (ServerCall* c = calls_; c;) {
+    ServerCall* following = c->next;
+    if (c->state() == ServerCall::State::kBody && now - c->begun_ns() >= config.body_grace_ms * kMs) {
+      int64_t seconds = (now - c->begun_ns()) / (1000 * kMs);
+      if (int64_t(c->body_bytes()) < seconds * config.body_rate) c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));
+    }
+    if (c->state() == ServerCall::State::kBody) due_next = std::min(due_next, std::max(later(c->begun_ns(), config.body_grace_ms), now + 1000 * kMs));
+    c = following;
+  }
+  return due_next;
+}
+
+}  // namespace zcrpc::server

@@ -1,0 +1,116 @@
+// One connection: HTTP/1.1 or HTTP/2, told apart by its first bytes. It owns the socket, what is to be sent, and the
+// time that the peer may take.
+#pragma once
+
+#include "base/vec.h"
+#include "http/h2.h"
+#include "http/http1.h"
+#include "http/output.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "server/call.h"
+
+namespace zcrpc::server {
+
+class Connection {
+ public:
+  // Takes the socket over; nullptr without memory, and it is closed.
+  static Connection* make(Worker* w, int fd, const net::Address& peer);
+
+  // The answer of a call, ready in its reply and pieces; body: of errors.
+  void answer(ServerCall* c, base::Slice body);
+  // Ends a call's stream without an answer: a reset, or on HTTP/1.1 the connection's end.
+  void reset(ServerCall* c, uint32_t code);
+  // No new calls; the connection closes when those that run have ended.
+  void drain();
+  // The end of that time: what still runs gets unavailable.
+  void drain_deadline();
+  // At once.
+  void close();
+  // In a child after fork: closes the descriptor, and leaves the rest alone.
+  void forget_socket();
+
+  Worker* worker() const { return worker_; }
+  http::H2Session* h2() const { return h2_; }
+  bool is_http2() const { return protocol_ == Protocol::kHttp2; }
+  std::string_view peer() const { return {peer_, peer_size_}; }
+  void flush_later();
+  void fail_later() {  // from within a call: something has broken that only closing mends
+    broken_ = true;
+    flush_later();
+  }
+  void borrows(int n) { borrowing_ += n; }  // calls whose request lies in the block that was received into
+  // Something is waited for that must have come by then.
+  void expect_by(int64_t due_ns);
+  void link(ServerCall* c);
+  void unlink(ServerCall* c);
+
+  static const http::H2Events kH2Events;
+  Connection *next = nullptr, *prev = nullptr;  // the worker's list
+
+ private:
+  enum class Protocol : uint8_t { kUnknown, kHttp1, kHttp2 };
+  struct OwnHandler : net::Handler { Connection* self; };
+  struct OwnTimer : net::Timer { Connection* self; };
+  struct OwnDeferred : net::Deferred { Connection* self; };
+  friend struct H2Callbacks;
+
+  Connection(Worker* w, int fd, const net::Address& peer);
+  ~Connection() = default;
+  static void destroy(Connection* c);
+
+  void ready(uint32_t events);
+  void receive();
+  bool fed(base::Slice bytes);             // false: the connection has gone or goes
+  bool detect(base::Slice bytes);
+  void flush();
+  void send();
+  void end_when_sent();                    // what is queued is the last word
+  void shut_down();
+  bool update_interest();
+  void on_timer();
+  int64_t check(int64_t now);              // when to look again
+  bool idle() const { return calls_ == nullptr; }
+
+  // connection_http1.cc
+  bool feed_http1(base::Slice bytes);
+  void parse_http1(base::Slice* in);       // until all is used up, or a call has to be answered first
+  void read_held();
+  void outlive_block();
+  bool waits() const { return current_ && ended_ && !answered_; }
+  void begin_http1(bool body_follows);
+  void bare_http1(int status);             // what never became a call
+  void answer_http1(ServerCall* c, base::Slice body);
+  void end_http1();                        // the exchange is complete
+  // connection_http2.cc
+  bool start_http2();
+  void answer_http2(ServerCall* c, base::Slice body);
+
+  Worker* worker_;
+  OwnHandler handler_;
+  OwnTimer timer_;
+  OwnDeferred flush_;
+  Protocol protocol_ = Protocol::kUnknown;
+  bool dead_ = false;                      // closed; freed at the end of the phase
+  bool broken_ = false;
+  int borrowing_ = 0;
+  bool draining_ = false, ending_ = false, shut_ = false, saw_settings_ = false, pinged_ = false;
+  bool reading_ = true, writing_ = false;  // what the loop waits for
+  bool eof_ = false;
+  uint8_t seen_ = 0;                       // bytes of the preface
+  uint8_t peer_size_ = 0;
+  char peer_[net::kAddressText];
+  int64_t opened_ns_, active_ns_, age_ns_ = 0, head_due_ns_, stalled_ns_ = 0, linger_due_ns_ = 0, ping_due_ns_ = 0, timer_due_ns_ = 0;
+  ServerCall* calls_ = nullptr;
+  http::Output out_;
+  void count_copies();
+  uint64_t copies_seen_ = 0, bytes_copied_seen_ = 0;
+  http::H2Session* h2_ = nullptr;
+  // HTTP/1.1
+  http::Http1Parser parser_;
+  ServerCall* current_ = nullptr;          // its request is being read, or its answer is awaited
+  bool keep_alive_ = true, http10_ = false, answered_ = false, ended_ = false;
+  base::Vec<uint8_t> held_;                // requests that wait their turn
+};
+
+}  // namespace zcrpc::server

@@ -1,0 +1,160 @@
+// HTTP/1.1: one request at a time; those behind it wait.
+#include <algorithm>
+#include <cstring>
+
+#include "server/connection.h"
+#include "server/server.h"
+
+namespace zcrpc::server {
+
+using base::Slice;
+using base::Status;
+
+namespace {
+constexpr int64_t kMs = net::Timers::kNsPerMs;
+constexpr int64_t kDropped = 64 << 10;  // a body that nobody wants is read to its end if it is not longer than this
+}  // namespace
+
+bool Connection::feed_http1(Slice bytes) {
+  if (held_.empty() && !waits()) parse_http1(&bytes);
+  if (!bytes.empty() && !ending_) {
+    worker_->counters().copied_in(bytes.size);
+    if (!held_.append(bytes.data, bytes.size)) broken_ = true;
+  }
+  if (parser_.in_head() && head_due_ns_ == 0) {
+    head_due_ns_ = worker_->loop()->now() + worker_->config().head_ms * kMs;
+    expect_by(head_due_ns_);
+  }
+  return !broken_;
+}
+
+// What waited goes through a block, like all that is received: requests may keep it.
+void Connection::read_held() {
+  while (!held_.empty() && !waits() && !ending_ && !broken_) {
+    uint8_t* at;
+    size_t room;
+    if (!worker_->blocks.room(&at, &room)) {
+      broken_ = true;
+      return;
+    }
+    size_t n = std::min(held_.size(), room);
+    memcpy(at, held_.data(), n);
+    Slice in(at, n);
+    parse_http1(&in);
+    outlive_block();
+    worker_->blocks.handled(n);
+    held_.shift(n - in.size);
+    if (current_ && answered_ && ended_) end_http1();
+  }
+  if (ending_ || held_.empty()) held_.drop();
+}
+
+void Connection::parse_http1(Slice* in) {
+  while (!ending_ && !broken_) {
+    switch (parser_.next(in, &worker_->heads)) {
+      case http::Http1Parser::Event::kMore: return;
+      case http::Http1Parser::Event::kHead:
+        begin_http1(!in->empty());
+        worker_->heads.reset();
+        break;
+      case http::Http1Parser::Event::kBody:
+        if (current_) current_->body(parser_.body());
+        break;
+      case http::Http1Parser::Event::kEnd:
+        ended_ = true;
+        if (current_) current_->body_end();
+        if (!answered_) return;  // the next request waits for this one's answer
+        end_http1();
+        break;
+      case http::Http1Parser::Event::kError:
+        worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: bad request: %s", int(peer_size_), peer_, parser_.reason());
+        if (current_) {
+          current_->fail(Status(base::Code::kInvalidArgument, parser_.reason()));
+        } else {
+          bare_http1(parser_.status());
+        }
+        end_when_sent();
+        return;
+    }
+  }
+}
+
+void Connection::begin_http1(bool body_follows) {
+  const http::Http1Head& h = parser_.head();
+  keep_alive_ = h.keep_alive;
+  http10_ = h.http10;
+  answered_ = ended_ = false;
+  head_due_ns_ = 0;
+  ServerCall* k = worker_->take_call();
+  if (!k) {
+    broken_ = true;
+    return;
+  }
+  current_ = k;
+  k->begin(this);
+  rpc::Request& r = k->request();
+  bool kept = r.set_line(h.method, h.target);
+  for (const base::Header& f : h.headers) kept = kept && r.add(f.name, f.value);
+  if (!kept) {
+    broken_ = true;
+    return;
+  }
+  bool wanted = k->head_done();
+  if (wanted && h.expect_continue && h.has_body() && !body_follows && !out_.append(http::kContinue)) broken_ = true;
+  if (wanted && h.has_body()) expect_by(k->begun_ns() + worker_->config().body_grace_ms * kMs);
+}
+
+void Connection::answer_http1(ServerCall* c, Slice body) {
+  const rpc::Reply& r = c->reply();
+  const http::Http1Head& h = parser_.head();
+  // An answer before the request's end: a short rest is read and dropped, for a long one the connection is not worth it.
+  bool rest = !ended_ && h.has_body();
+  if (draining_ || (rest && (h.chunked || h.expect_continue || h.content_length > kDropped))) keep_alive_ = false;
+  http::Http1Answer a;
+  a.status = r.status();
+  a.headers = r.headers();
+  a.date = worker_->date();
+  a.content_length = r.content_length();
+  a.close = !keep_alive_;
+  a.keep_alive = http10_ && keep_alive_;
+  size_t bound = http::http1_head_bound(a);
+  uint8_t* at = bound <= http::ChunkPool::kChunk ? out_.room(bound) : nullptr;
+  bool good = at && out_.commit(http::http1_write_head(a, reinterpret_cast<char*>(at)));
+  if (good && !c->request().head_request()) {
+    good = out_.append(r.prefix());
+    if (!body.empty()) {
+      good = good && out_.append(body);
+    } else if (!r.is_error()) {
+      for (const base::Piece& p : c->pieces()) good = good && out_.payload(p.bytes, p.buffer);
+    }
+  }
+  if (!good) fail_later();
+  answered_ = true;
+  if (rest && keep_alive_) {
+    linger_due_ns_ = worker_->loop()->now() + worker_->config().body_grace_ms * kMs;
+    expect_by(linger_due_ns_);
+  }
+  if (!keep_alive_) end_when_sent();
+}
+
+void Connection::end_http1() {
+  ServerCall* c = current_;
+  current_ = nullptr;
+  answered_ = ended_ = false;
+  if (!ending_) linger_due_ns_ = 0;
+  c->closed();
+  parser_.next_request();
+}
+
+void Connection::bare_http1(int status) {
+  http::Http1Answer a;
+  a.status = status;
+  a.date = worker_->date();
+  a.content_length = 0;
+  a.close = true;
+  size_t bound = http::http1_head_bound(a);
+  uint8_t* at = bound <= http::ChunkPool::kChunk ? out_.room(bound) : nullptr;
+  if (!at || !out_.commit(http::http1_write_head(a, reinterpret_cast<char*>(at)))) fail_later();
+}
+
+}  // namespace zcrpc::server

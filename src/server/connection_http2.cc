@@ -1,0 +1,77 @@
+// HTTP/2: streams are calls.
+#include "server/connection.h"
+#include "server/server.h"
+
+namespace zcrpc::server {
+
+using base::Slice;
+using base::Status;
+
+struct H2Callbacks {
+  static Connection* conn(void* user) { return static_cast<Connection*>(user); }
+  static ServerCall* call(http::H2Stream* s) { return static_cast<ServerCall::Stream*>(s)->self; }
+
+  static http::H2Stream* begin(http::H2Session*, void* user) {
+    Connection* c = conn(user);
+    ServerCall* k = c->worker_->take_call();
+    if (!k) return nullptr;
+    k->begin(c);
+    return &k->h2;
+  }
+  static bool header(http::H2Stream* s, std::string_view name, std::string_view value, void*) { return call(s)->request().add(name, value); }
+  static void headers_end(http::H2Stream* s, void* user) {
+    Connection* c = conn(user);
+    // A body that does not come with its head is given a time.
+    if (call(s)->head_done() && s->remote_open()) c->expect_by(call(s)->begun_ns() + c->worker_->config().body_grace_ms * net::Timers::kNsPerMs);
+  }
+  static void data(http::H2Stream* s, Slice bytes, void* user) {
+    // The one message of a unary call is what the stream's credit is for: its window returns as it arrives, and the
+    // reader stops it at the limit.
+    call(s)->body(bytes);
+    conn(user)->h2_->consume(s, bytes.size);
+  }
+  static void end(http::H2Stream* s, void*) { call(s)->body_end(); }
+  static void sent(http::H2Stream* s, void*) {
+    if (s->remote_open()) call(s)->linger();
+  }
+  static void closed(http::H2Stream* s, uint32_t, bool, void*) { call(s)->closed(); }
+  static void settings(void* user) { conn(user)->saw_settings_ = true; }
+  static void ping_ack(uint64_t, void*) {}
+};
+
+const http::H2Events Connection::kH2Events = {
+    .begin = H2Callbacks::begin,
+    .header = H2Callbacks::header,
+    .headers_end = H2Callbacks::headers_end,
+    .data = H2Callbacks::data,
+    .end = H2Callbacks::end,
+    .sent = H2Callbacks::sent,
+    .closed = H2Callbacks::closed,
+    .settings = H2Callbacks::settings,
+    .ping = nullptr,
+    .ping_ack = nullptr,
+    .goaway = nullptr,
+};
+
+bool Connection::start_http2() {
+  auto made = http::H2Session::make(&worker_->h2, this);
+  if (!made.ok()) return false;
+  h2_ = *made;
+  if (draining_) {  // it came during the lame-duck time
+    h2_->drain();
+    ping_due_ns_ = worker_->loop()->now() + worker_->config().drain_ping_ms * net::Timers::kNsPerMs;
+    expect_by(ping_due_ns_);
+  }
+  return true;
+}
+
+void Connection::answer_http2(ServerCall* c, Slice body) {
+  const rpc::Reply& r = c->reply();
+  std::span<const base::Header> headers = c->headers_with_length();
+  std::span<const base::Piece> pieces = r.is_error() ? std::span<const base::Piece>() : c->pieces();
+  if (!body.empty()) pieces = c->body_piece(body);
+  Status s = headers.data() ? h2_->answer(&c->h2, r.status(), headers, r.prefix(), pieces, r.trailers()) : Status::no_memory();
+  if (!s.ok()) fail_later();
+}
+
+}  // namespace zcrpc::server

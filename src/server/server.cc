@@ -1,0 +1,235 @@
+#include "server/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <new>
+
+namespace zcrpc::server {
+
+using base::Code;
+using base::Result;
+using base::Status;
+
+namespace {
+constexpr int kBacklog = 4096;
+constexpr int64_t kMs = net::Timers::kNsPerMs;
+}  // namespace
+
+// A loop of run, and the thread that turns it.
+struct Server::Thread {
+  net::Loop* loop = nullptr;
+  rpc::Hub hub;
+  Worker* worker = nullptr;
+  pthread_t id{};
+  bool started = false;
+
+  static void* main(void* self) {
+    auto* t = static_cast<Thread*>(self);
+    while (!t->worker->drained()) {
+      if (Status s = t->loop->turn(-1); !s.ok()) break;
+      t->hub.run_functions();
+    }
+    return nullptr;
+  }
+};
+
+Result<Server*> Server::make(const Config& c, const net::Loop::Options& loops) {
+  auto* s = new (std::nothrow) Server(c, loops);
+  if (!s) return Status::no_memory();
+  s->config_.prefix = s->names_.text(c.prefix);
+  if (!s->config_.prefix.data()) {
+    free(s);
+    return Status::no_memory();
+  }
+  return s;
+}
+
+void Server::free(Server* s) {
+  if (!s) return;
+  for (Worker* w = s->workers_.load(); w;) {
+    Worker* next = w->next;
+    w->detach();
+    w->release();
+    w = next;
+  }
+  const net::Io* io = s->loops_.io;
+  for (Place* p : s->places_) {
+    if (p->fd >= 0) io->close(io->user, p->fd);
+    delete p;
+  }
+  delete s;
+}
+
+Status Server::listen(std::string_view address) {
+  if (workers_.load()) return Status(Code::kFailedPrecondition, "the server runs already");
+  net::Address a;
+  ZCRPC_TRY(net::parse_address(address, &a));
+  auto* p = new (std::nothrow) Place;
+  if (!p || !places_.reserve(places_.size() + 1)) {
+    delete p;
+    return Status::no_memory();
+  }
+  auto fd = net::listen_on(loops_.io, a, kBacklog, &p->bound);
+  if (!fd.ok()) {
+    delete p;
+    return fd.take_status();
+  }
+  p->fd = *fd;
+  net::format_address(p->bound, p->text);
+  (void)places_.push(p);
+  return {};
+}
+
+const char* Server::address(size_t i) const { return i < places_.size() ? places_[i]->text : nullptr; }
+
+Status Server::set(Route r) {
+  if (r.method->flags & (schema::kClientStream | schema::kServerStream))
+    return Status::format(Code::kUnimplemented, "%.*s: streams are not in this version", int(r.method->path.size()), r.method->path.data());
+  if (r.message_limit == 0) r.message_limit = config_.message_limit;
+  if (r.max_deadline_ms < 0) r.max_deadline_ms = config_.max_deadline_ms;
+  r.path = r.method->path;
+  if (!r.fn) turns_ = true;
+  return routes_.set(r);
+}
+
+Result<Worker*> Server::add_worker(net::Loop* loop, rpc::Hub* hub) {
+  auto made = Worker::make(this, loop, hub);
+  if (!made.ok()) return made;
+  Worker* w = *made;
+  routes_.publish();
+  listening_.fetch_add(1);
+  bool first = worker_count_.fetch_add(1) == 0;
+  Status s;
+  loop->enter();
+  for (Place* p : places_) {
+    bool local = p->bound.of.any.sa_family == AF_UNIX;
+    int fd = p->fd;
+    if (!first && !local) {
+      auto again = net::listen_again(loops_.io, p->bound, kBacklog);
+      if (!again.ok()) s = again.take_status();
+      fd = again.ok() ? *again : -1;
+    }
+    if (s.ok()) s = w->listen(fd, !first && !local, local);
+    if (!s.ok()) break;
+  }
+  loop->leave();
+  if (!s.ok()) {
+    w->detach();
+    w->release();
+    return s;
+  }
+  // At the front of a list that a signal handler may be walking.
+  Worker* head = workers_.load();
+  do w->next = head;
+  while (!workers_.compare_exchange_weak(head, w));
+  if (draining()) w->drain_posted();
+  return w;
+}
+
+void Server::worker_stopped_listening() {
+  if (listening_.fetch_sub(1) != 1) return;
+  // The last one: now the ports and paths are free.
+  for (Place* p : places_) {
+    loops_.io->close(loops_.io->user, p->fd);
+    p->fd = -1;
+    if (p->bound.of.any.sa_family == AF_UNIX) ::unlink(p->bound.of.local.sun_path);
+  }
+}
+
+Status Server::attach(net::Loop* loop, rpc::Hub* hub) {
+  if (ran_) return Status(Code::kFailedPrecondition, "the server runs already");
+  if (loop->forked()) return Status(Code::kFailedPrecondition, "the loop belongs to the parent process");
+  return add_worker(loop, hub).take_status();
+}
+
+Status Server::run(int threads) {
+  if (threads < 1 || threads > 1024) return Status(Code::kInvalidArgument, "threads: 1 to 1024");
+  if (ran_ || workers_.load()) return Status(Code::kFailedPrecondition, "the server runs already, or did");
+  if (places_.empty()) return Status(Code::kFailedPrecondition, "the server listens nowhere");
+  if (turns_) return Status(Code::kFailedPrecondition, "a method is routed to a turn's events, which run takes none of: attach the server to a loop");
+  ran_ = true;
+  auto* all = new (std::nothrow) Thread[size_t(threads)];
+  if (!all) return Status::no_memory();
+  listening_.fetch_add(1);  // of ours: the ports stay until all loops are there
+  Status s;
+  for (int i = 0; i < threads && s.ok(); i++) {
+    Thread& t = all[i];
+    auto loop = net::Loop::make(loops_);
+    if (!loop.ok()) {
+      s = loop.take_status();
+      break;
+    }
+    t.loop = *loop;
+    auto w = add_worker(t.loop, &t.hub);
+    if (w.ok()) t.worker = *w;
+    s = w.take_status();
+  }
+  // Signals are for the application's threads, of which the caller's is one.
+  sigset_t everything, before;
+  sigfillset(&everything);
+  pthread_sigmask(SIG_SETMASK, &everything, &before);
+  for (int i = 1; i < threads && s.ok(); i++) {
+    all[i].started = pthread_create(&all[i].id, nullptr, Thread::main, &all[i]) == 0;
+    if (!all[i].started) s = Status(Code::kResourceExhausted, "no thread");
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  worker_stopped_listening();
+  if (s.ok()) {
+    Thread::main(&all[0]);
+  } else {
+    drain(0);
+  }
+  for (int i = 0; i < threads; i++)
+    if (all[i].started) pthread_join(all[i].id, nullptr);
+  // Their loops go, so their workers leave now; calls that somebody still holds keep the workers' memory.
+  for (int i = 0; i < threads; i++) {
+    Thread& t = all[i];
+    if (t.worker) t.worker->detach();
+    while (rpc::Event* e = t.hub.front()) {
+      t.hub.pop();
+      t.hub.release(e);
+    }
+    net::Loop::free(t.loop);
+  }
+  delete[] all;
+  return s;
+}
+
+void Server::drain(int64_t grace_ms) {
+  const net::Io* io = loops_.io;
+  int64_t now = io->monotonic_ns(io->user);
+  int64_t due = grace_ms < 0 ? now : grace_ms > INT64_MAX / kMs / 2 ? INT64_MAX / 2 : now + grace_ms * kMs;
+  int64_t set = drain_due_ns_.load();
+  do {
+    if (set && set <= due) break;
+  } while (!drain_due_ns_.compare_exchange_weak(set, due));
+  for (Worker* w = workers_.load(); w; w = w->next) w->drain_posted();
+}
+
+void Server::stats(zcrpc_stats* out) const {
+  for (Worker* w = workers_.load(); w; w = w->next) {
+    const rpc::Counters& c = w->counters();
+    auto add = [](uint64_t* to, const std::atomic<uint64_t>& from) { *to += from.load(std::memory_order_relaxed); };
+    add(&out->calls, c.calls);
+    add(&out->calls_failed, c.calls_failed);
+    add(&out->calls_now, c.calls_now);
+    add(&out->connections, c.connections);
+    add(&out->connections_now, c.connections_now);
+    add(&out->bytes_in, c.bytes_in);
+    add(&out->bytes_out, c.bytes_out);
+    add(&out->messages_in, c.messages_in);
+    add(&out->messages_out, c.messages_out);
+    add(&out->copies_in, c.copies_in);
+    add(&out->copies_out, c.copies_out);
+    add(&out->bytes_copied_in, c.bytes_copied_in);
+    add(&out->bytes_copied_out, c.bytes_copied_out);
+    add(&out->allocations, c.allocations);
+    add(&out->refused, c.refused);
+    add(&out->late_ops, c.late_ops);
+  }
+}
+
+}  // namespace zcrpc::server

@@ -1,0 +1,62 @@
+// The server: routes, addresses, and the workers that serve them on their loops.
+#pragma once
+
+#include "base/string.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "rpc/call.h"
+#include "server/config.h"
+#include "server/routes.h"
+#include "server/worker.h"
+
+namespace zcrpc::server {
+
+class Server {
+ public:
+  static base::Result<Server*> make(const Config& c, const net::Loop::Options& loops);
+  static void free(Server* s);  // detaches from the loops that it was attached to
+
+  base::Status listen(std::string_view address);
+  const char* address(size_t i) const;  // nullptr past the end
+  base::Status set(Route r);
+  base::Status attach(net::Loop* loop, rpc::Hub* hub);
+  base::Status run(int threads);
+  void drain(int64_t grace_ms);         // signal-safe
+  void stats(zcrpc_stats* out) const;
+
+  const Config& config() const { return config_; }
+  const Routes& routes() const { return routes_; }
+  bool draining() const { return drain_due_ns_.load(std::memory_order_acquire) != 0; }
+  int64_t drain_due_ns() const { return drain_due_ns_.load(std::memory_order_acquire); }
+  // Over all workers, for the cap.
+  bool may_open() { return connections_.fetch_add(1, std::memory_order_relaxed) < config_.max_connections; }
+  void closed() { connections_.fetch_sub(1, std::memory_order_relaxed); }
+  void worker_stopped_listening();
+
+ private:
+  struct Place {
+    int fd;
+    net::Address bound;
+    char text[net::kAddressText];
+  };
+  struct Thread;
+
+  Server(const Config& c, const net::Loop::Options& loops) : config_(c), loops_(loops) {}
+  ~Server() = default;
+  base::Result<Worker*> add_worker(net::Loop* loop, rpc::Hub* hub);
+
+  Config config_;
+  net::Loop::Options loops_;
+  base::Arena names_;
+  Routes routes_;
+  base::Vec<Place*> places_;
+  std::atomic<Worker*> workers_{nullptr};
+  std::atomic<uint32_t> worker_count_{0};
+  std::atomic<uint32_t> listening_{0};  // workers that accept, or may come to
+  std::atomic<int64_t> drain_due_ns_{0};
+  std::atomic<size_t> connections_{0};
+  bool turns_ = false;                  // a route answers through events
+  bool ran_ = false;
+};
+
+}  // namespace zcrpc::server

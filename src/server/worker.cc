@@ -1,0 +1,265 @@
+#include "server/worker.h"
+
+#include <algorithm>
+#include <new>
+
+#include "server/server.h"
+
+namespace zcrpc::server {
+
+using base::Result;
+using base::Status;
+
+namespace {
+constexpr int64_t kMs = net::Timers::kNsPerMs;
+constexpr size_t kIdleCalls = 4096;  // kept for later; more are freed
+
+http::H2Settings h2_settings(const Config& c) {
+  http::H2Settings s;
+  s.max_streams = c.max_streams;
+  s.max_header_bytes = uint32_t(c.header_limit);
+  return s;
+}
+}  // namespace
+
+Worker::Worker(Server* s, net::Loop* loop, rpc::Hub* hub, const http::H2Settings& settings)
+    : blocks(&counters_), chunks(loop->allocator()), h2(loop->allocator(), settings, Connection::kH2Events), heads(loop->allocator()),
+      server_(s), loop_(loop), io_(loop->io()), hub_(hub) {
+  http1_limits.head = s->config().header_limit;
+  drain_task_.self = timer_.self = this;
+  drain_task_.run = [](net::Task* t) {
+    Worker* w = static_cast<OwnTask*>(t)->self;
+    w->drain_posted_.store(false);
+    w->drain();
+  };
+  timer_.fire = [](net::Timer* t) { static_cast<OwnTimer*>(t)->self->on_timer(); };
+}
+
+Worker::~Worker() {
+  while (ServerCall* c = idle_calls_) {
+    idle_calls_ = c->next;
+    ServerCall::destroy(c);
+  }
+  delete drained_event_;
+}
+
+Result<Worker*> Worker::make(Server* s, net::Loop* loop, rpc::Hub* hub) {
+  auto* w = new (std::nothrow) Worker(s, loop, hub, h2_settings(s->config()));
+  if (!w) return Status::no_memory();
+  w->drained_event_ = new (std::nothrow) rpc::Event;
+  Status ready = w->drained_event_ ? w->fork_.init() : Status::no_memory();
+  if (ready.ok()) ready = w->h2.init();
+  if (!ready.ok()) {
+    delete w;
+    return ready;
+  }
+  w->drained_event_->record.kind = ZCRPC_EVENT_DRAINED;
+  w->drained_event_->released = [](rpc::Event* e) { delete e; };
+  (void)w->io_->random(w->io_->user, &w->random_, sizeof w->random_);
+  return w;
+}
+
+void Worker::release() {
+  if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+const Config& Worker::config() const { return server_->config(); }
+
+const Route* Worker::route(std::string_view path) const {
+  std::string_view prefix = config().prefix;
+  if (!prefix.empty()) {
+    if (!path.starts_with(prefix)) return nullptr;
+    path.remove_prefix(prefix.size());
+  }
+  return server_->routes().find(path);
+}
+
+std::string_view Worker::date() {
+  int64_t wall = io_->wall_ns(io_->user);
+  if (int64_t second = wall / 1'000'000'000; second != date_second_) {
+    date_second_ = second;
+    http::http_date(wall, date_);
+  }
+  return {date_, sizeof date_};
+}
+
+// ---- calls
+
+ServerCall* Worker::take_call() {
+  if (ServerCall* c = idle_calls_) {
+    idle_calls_ = c->next;
+    idle_count_--;
+    c->next = nullptr;
+    return c;
+  }
+  rpc::Counters::add(counters_.allocations, 1);
+  return ServerCall::make(this);
+}
+
+void Worker::give_call(ServerCall* c) {
+  if (idle_count_ >= kIdleCalls) return ServerCall::destroy(c);
+  c->next = idle_calls_;
+  idle_calls_ = c;
+  idle_count_++;
+}
+
+bool Worker::run_inside(net::Task* t) {
+  {
+    std::lock_guard lock(gate_);
+    if (!attached_ || fork_.forked()) return false;
+    visitors_++;
+  }
+  // The loop cannot go while there are visitors.
+  if (loop_->inside()) {
+    t->run(t);
+  } else if (net::Inside in(loop_); in) {
+    t->run(t);
+  } else {
+    loop_->post(t);
+  }
+  std::lock_guard lock(gate_);
+  visitors_--;
+  return true;
+}
+
+// ---- connections
+
+Status Worker::listen(int fd, bool own, bool shared) {
+  auto* l = new (std::nothrow) net::Listener;
+  if (!l) return Status::no_memory();
+  Status s = l->open(loop_, fd, shared, accepted, this);
+  if (s.ok() && !listeners_.push({l, own})) s = Status::no_memory();
+  if (!s.ok()) {
+    l->close();
+    delete l;
+  }
+  return s;
+}
+
+void Worker::accepted(void* user, int fd, const net::Address& peer) {
+  auto* self = static_cast<Worker*>(user);
+  if (!self->server_->may_open()) {
+    self->server_->closed();
+    rpc::Counters::add(self->counters_.refused, 1);
+    self->io_->close(self->io_->user, fd);
+    for (Open& o : self->listeners_) o.listener->pause_a_while();
+    return;
+  }
+  Connection* c = Connection::make(self, fd, peer);
+  if (!c) {
+    self->server_->closed();
+    return;
+  }
+  c->prev = nullptr;
+  c->next = self->connections_;
+  if (self->connections_) self->connections_->prev = c;
+  self->connections_ = c;
+  rpc::Counters::add(self->counters_.connections, 1);
+  rpc::Counters::add(self->counters_.connections_now, 1);
+  if (self->draining_) c->drain();
+}
+
+void Worker::closed(Connection* c) {
+  (c->prev ? c->prev->next : connections_) = c->next;
+  if (c->next) c->next->prev = c->prev;
+  c->next = c->prev = nullptr;
+  rpc::Counters::add(counters_.connections_now, uint64_t(-1));
+  server_->closed();
+  check_drained();
+}
+
+// ---- the end
+
+void Worker::drain_posted() {
+  // Signal-safe: flags, and a task that is queued at most once.
+  if (!drain_posted_.exchange(true)) loop_->post(&drain_task_);
+}
+
+void Worker::drain() {
+  if (!attached_) return;
+  int64_t due = server_->drain_due_ns();
+  if (!draining_) {
+    draining_ = true;
+    duck_due_ns_ = std::min(loop_->now() + config().lame_duck_ms * kMs, due);
+    for (Connection* c = connections_; c;) {
+      Connection* following = c->next;
+      c->drain();
+      c = following;
+    }
+  }
+  loop_->set_timer(&timer_, listening_ ? std::min(duck_due_ns_, due) : due);
+  check_drained();
+}
+
+void Worker::on_timer() {
+  int64_t now = loop_->now(), due = server_->drain_due_ns();
+  if (listening_ && now >= std::min(duck_due_ns_, due)) {
+    // Those that the kernel has accepted were promised an answer.
+    for (size_t i = 0; i < listeners_.size(); i++) listeners_[i].listener->accept_queued();
+    close_listeners();
+  }
+  if (now >= due && !past_deadline_) {
+    past_deadline_ = true;
+    for (Connection* c = connections_; c;) {
+      Connection* following = c->next;
+      c->drain_deadline();
+      c = following;
+    }
+    // What cannot even be told so has a moment, and is cut.
+    loop_->set_timer(&timer_, now + config().linger_ms * kMs);
+  } else if (past_deadline_) {
+    while (connections_) connections_->close();
+  } else {
+    loop_->set_timer(&timer_, due);
+  }
+  check_drained();
+}
+
+void Worker::close_listeners() {
+  if (!listening_) return;
+  listening_ = false;
+  for (Open& o : listeners_) {
+    int fd = o.listener->fd();
+    o.listener->close();
+    if (o.own) io_->close(io_->user, fd);
+    delete o.listener;
+  }
+  listeners_.clear();
+  server_->worker_stopped_listening();
+}
+
+void Worker::check_drained() {
+  if (!draining_ || listening_ || connections_ || drained()) return;
+  loop_->clear_timer(&timer_);
+  drained_.store(true, std::memory_order_release);
+  hub_->push(drained_event_);
+  drained_event_ = nullptr;
+}
+
+void Worker::detach() {
+  if (fork_.forked()) {
+    // The sockets are the parent's too: they are closed here, and nothing is sent or taken off the parent's epoll.
+    for (Connection* c = connections_; c; c = c->next) c->forget_socket();
+    for (Open& o : listeners_)
+      if (o.own) io_->close(io_->user, o.listener->fd());
+    return;
+  }
+  {
+    std::lock_guard lock(gate_);
+    if (!attached_) return;
+    attached_ = false;
+  }
+  for (;;) {  // visitors do not wait for anything, so this is short
+    std::lock_guard lock(gate_);
+    if (visitors_ == 0) break;
+  }
+  loop_->enter();
+  draining_ = true;
+  loop_->clear_timer(&timer_);
+  close_listeners();
+  while (connections_) connections_->close();
+  drained_.store(true, std::memory_order_release);
+  loop_->leave();
+}
+
+}  // namespace zcrpc::server

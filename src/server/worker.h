@@ -1,0 +1,105 @@
+// A server on one loop: its connections, its listeners there, and the memory that they share.
+#pragma once
+
+#include "base/arena.h"
+#include "compress/compress.h"
+#include "http/h2.h"
+#include "http/http1.h"
+#include "http/output.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "rpc/call.h"
+#include "server/blocks.h"
+#include "server/call.h"
+#include "server/config.h"
+#include "server/connection.h"
+
+namespace zcrpc::server {
+
+class Server;
+
+class Worker {
+ public:
+  static base::Result<Worker*> make(Server* s, net::Loop* loop, rpc::Hub* hub);
+  // [inside] One more listener. own: the worker closes the descriptor.
+  base::Status listen(int fd, bool own, bool shared);
+  // [any] Signal-safe. The server's drain has begun, or its end has come nearer.
+  void drain_posted();
+  // [inside] Closes everything and leaves the loop. Memory stays until the last call has been released.
+  void detach();
+  void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void release();
+
+  const Config& config() const;
+  Server* server() const { return server_; }
+  rpc::Hub* hub() const { return hub_; }
+  net::Loop* loop() const { return loop_; }
+  bool drained() const { return drained_.load(std::memory_order_acquire); }
+  rpc::Counters& counters() { return counters_; }
+  const rpc::Counters& counters() const { return counters_; }
+
+  // [inside]
+  ServerCall* take_call();
+  void give_call(ServerCall* c);
+  void closed(Connection* c);
+  std::string_view date();                 // for HTTP heads, renewed every second
+  const Route* route(std::string_view path) const;
+  uint32_t random() { return random_ = random_ * 1664525u + 1013904223u; }
+
+  // [any]
+  bool forked() const { return fork_.forked(); }
+  int64_t clock_ns() const { return io_->monotonic_ns(io_->user); }
+  // [any] Runs t inside the loop: at once if nobody is there, else by posting. False: the worker has left its loop.
+  bool run_inside(net::Task* t);
+
+  Blocks blocks;
+  http::ChunkPool chunks;
+  http::H2Context h2;
+  http::Http1Limits http1_limits;
+  compress::Pool compression;
+  base::Arena heads;                       // of HTTP/1.1 heads while they are read
+  size_t kept_blocks = 0;                  // blocks that unfinished requests hold
+  Worker* next = nullptr;                  // the server's list
+
+ private:
+  struct OwnTask : net::Task { Worker* self; };
+  struct OwnTimer : net::Timer { Worker* self; };
+  struct Open {
+    net::Listener* listener;
+    bool own;
+  };
+
+  Worker(Server* s, net::Loop* loop, rpc::Hub* hub, const http::H2Settings& settings);
+  ~Worker();
+  static void accepted(void* self, int fd, const net::Address& peer);
+  void drain();
+  void close_listeners();
+  void check_drained();
+  void on_timer();
+
+  std::atomic<uint32_t> refs_{1};
+  Server* server_;                         // [inside] gone after detach
+  net::Loop* loop_;
+  const net::Io* io_;
+  rpc::Hub* hub_;
+  net::ForkMark fork_;
+  std::mutex gate_;                        // of the next two: threads that want in
+  bool attached_ = true;
+  int visitors_ = 0;
+  rpc::Counters counters_;
+  std::atomic<bool> drain_posted_{false}, drained_{false};
+  bool draining_ = false, past_deadline_ = false, listening_ = true;
+  int64_t duck_due_ns_ = 0;
+  OwnTask drain_task_;
+  OwnTimer timer_;
+  rpc::Event* drained_event_ = nullptr;    // until it is queued, which must not fail
+  base::Vec<Open> listeners_;
+  Connection* connections_ = nullptr;
+  ServerCall* idle_calls_ = nullptr;
+  size_t idle_count_ = 0;
+  int64_t date_second_ = -1;
+  char date_[http::kDateSize];
+  uint32_t random_ = 1;
+};
+
+}  // namespace zcrpc::server
