@@ -33,7 +33,7 @@ static const char *last_part(const char *name) {
 static int no_such_type(const zcrpc_schema *s, const char *file, const char *name) {
   char list[512] = "";
   const char *nearest = NULL;
-  size_t best = strlen(name) / 3 + 1, n = 0, d;
+  size_t best = strlen(name) / 3 + 1, n = 0, listed = 0, d;
   const zcrpc_type *t;
   for (; (t = zcrpc_schema_type_at(s, n)) != NULL; n++) {
     const char *there = zcrpc_type_name(t);
@@ -42,14 +42,16 @@ static int no_such_type(const zcrpc_schema *s, const char *file, const char *nam
       best = d;
       nearest = there;
     }
-    if (n < 4 && strlen(list) + strlen(there) + 3 < sizeof list) {
-      if (n) strcat(list, ", ");
+    /* Not those that came along as imports of everybody. */
+    if (listed < 4 && strncmp(there, "google.protobuf.", 16) != 0 && strlen(list) + strlen(there) + 3 < sizeof list) {
+      if (listed++) strcat(list, ", ");
       strcat(list, there);
     }
   }
   if (nearest) return input_error(ZCRPC_NOT_FOUND, "%s has no message type %s; did you mean %s?", file, name, nearest);
   if (n == 0) return input_error(ZCRPC_NOT_FOUND, "%s has no message type at all", file);
-  return input_error(ZCRPC_NOT_FOUND, "%s has no message type %s; it has %s%s", file, name, list, n > 4 ? ", ..." : "");
+  if (listed == 0) return input_error(ZCRPC_NOT_FOUND, "%s has no message type %s", file, name);
+  return input_error(ZCRPC_NOT_FOUND, "%s has no message type %s; it has %s%s", file, name, list, n > listed ? ", ..." : "");
 }
 
 static zcrpc_schema *read_schema(const char *file) {
