@@ -16,8 +16,9 @@ namespace zcrpc::rpc {
 
 // {"code":"not_found","message":"...","details":[{"type":"...","value":"..."}]}; out->ok() tells.
 void write_error_json(const base::Error& e, base::String* out);
-// Never fails: what is not a Connect error, or has no known code, gets `fallback`. Null without memory is the static one.
-base::Error* read_error_json(base::Slice json, base::Code fallback);
+// Never fails: what is not a Connect error, or has no known code, gets `fallback`, and text unless it has its own. The
+// caller owns the error; without memory it is the static one.
+base::Error* read_error_json(base::Slice json, base::Code fallback, std::string_view text);
 
 // What a client sends besides the body.
 struct ConnectCall {
@@ -25,7 +26,7 @@ struct ConnectCall {
   compress::Coding coding = compress::Coding::kIdentity;  // of the request's body
   bool accept_compressed = true;
   int64_t timeout_ns = kNoTimeout;
-  std::string_view user_agent;                            // "": ours
+  std::string_view user_agent{};                          // "": ours
   const base::Metadata* metadata = nullptr;
 };
 // Adds the headers of a POST, or of a GET (whose message travels in the target). invalid_argument: metadata that cannot
@@ -57,19 +58,21 @@ class ConnectAnswer {
 
  private:
   bool fail(base::Status s);
-  bool start_body();
+  base::Status check();
+  base::Status peer_error();
+
+  enum class Type : uint8_t { kAbsent, kOther, kProto, kJson };
   MessageReader reader_;
   base::Metadata headers_, trailers_;
-  base::String error_body_;
-  base::Status status_;   // what went wrong
-  compress::Inflater inflater_;
+  base::Status status_;  // what went wrong on our side
   compress::Pool* pool_ = nullptr;
   size_t limit_ = 0;
   int64_t content_length_ = -1;
   int http_ = 0;
   Codec codec_ = Codec::kProto;
   compress::Coding coding_ = compress::Coding::kIdentity;
-  bool typed_ = false, json_type_ = false, began_ = false;
+  Type type_ = Type::kAbsent;
+  bool began_ = false;
 };
 
 }  // namespace zcrpc::rpc

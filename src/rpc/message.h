@@ -60,23 +60,25 @@ class MessageReader {
   uint64_t body_bytes = 0;                // of this body
 
  private:
-  base::Status fail(const char* text) const;
-  base::Status head(uint8_t flags, uint32_t size);
+  base::Status broken(const char* text) const;
+  base::Status too_large() const;
+  base::Status head();
   base::Status payload(base::Slice s);
   base::Status keep(base::Slice s);
+  base::Status inflate(base::Slice s);
   base::Status inflated();
+  bool room(size_t need, size_t expected);
+  void whole();
 
   Options o_;
   compress::Inflater inflater_;
-  base::Buffer* buffer_ = nullptr;
-  size_t capacity_ = 0;     // of buffer_
-  size_t used_ = 0;         // bytes of the message in buffer_
-  size_t left_ = 0;         // envelope: bytes of the message still to come
-  size_t size_ = 0;         // envelope: its length
-  uint64_t in_ = 0;         // compressed bytes
+  base::Buffer* buffer_ = nullptr;  // all of it is ours to write: the message is its first used_ bytes
+  size_t used_ = 0;
+  size_t size_ = 0, left_ = 0;      // envelope: length of the message, and what is still to come of it
+  uint64_t compressed_in_ = 0;
   uint8_t head_[kEnvelope];
   uint8_t head_size_ = 0;
-  bool compressed_ = false, complete_ = false, borrowed_ = false, started_ = false, counted_ = false;
+  bool compressed_ = false, complete_ = false, borrowed_ = false, counted_ = false;
   base::Slice message_;
 };
 

@@ -31,6 +31,10 @@ inline constexpr size_t kMaxTimeout = 16;
 size_t write_connect_timeout(int64_t ns, char out[kMaxTimeout]);
 size_t write_grpc_timeout(int64_t ns, char out[kMaxTimeout]);
 
+// "connect-c/0.1.0 (libzcrpc)", "grpc-c-zcrpc/0.1.0".
+inline constexpr size_t kMaxUserAgent = 48;
+std::string_view user_agent(Protocol p, char out[kMaxUserAgent]);
+
 // ---- metadata
 // Whether an application may send it: a name of 0-9a-z_-. that is not the protocols' own.
 bool valid_metadata_name(std::string_view name);

@@ -26,16 +26,21 @@ class Reply {
   void clear();
   void trim();  // after clear: gives memory back
 
-  // A unary answer of message_size bytes (as sent: after compression). headers, trailers: the handler's; may be null.
-  // resource_exhausted: no memory.
+  // Each begins anew. headers, trailers: the handler's, copied; may be null. resource_exhausted: no memory.
+  // A unary answer of message_size bytes (as sent: after compression). invalid_argument: metadata that cannot be sent.
   base::Status ok(const Request& r, size_t message_size, compress::Coding coding, const base::Metadata* headers,
                   const base::Metadata* trailers);
-  // An error; its own metadata goes with the trailers.
+  // An error; its own metadata goes with the trailers. Metadata that cannot be sent is left out.
   base::Status error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
   base::Status error(const Request& r, base::Code code, std::string_view message);
   base::Status refuse(const Request& r, const Refusal& refusal);
   // A bare HTTP answer without a body, for what never became a request.
   void bare(int status);
+
+  // One header more (the date); both must last as long as the answer.
+  [[nodiscard]] bool add(std::string_view name, std::string_view value, bool constant = false) {
+    return headers_.push({name, value, constant});
+  }
 
   // What to send: status, headers (content-length among them where it is told; pass -1 to Http1Answer), prefix, the
   // message (not of errors) or body(), trailers (HTTP/2 only; empty: none).
@@ -43,24 +48,24 @@ class Reply {
   std::span<const base::Header> headers() const { return {headers_.data(), headers_.size()}; }
   base::Slice prefix() const { return {prefix_, prefix_size_}; }
   base::Slice body() const { return body_.slice(); }
-  bool is_error() const { return error_; }
   std::span<const base::Header> trailers() const { return {trailers_.data(), trailers_.size()}; }
-  // Of prefix and message or body; -1: not told (gRPC).
-  int64_t content_length() const { return content_length_; }
+  bool is_error() const { return error_; }  // no message follows
 
  private:
-  bool push(std::string_view name, std::string_view value, bool constant = false) { return headers_.push({name, value, constant}); }
-  bool add_all(base::Vec<base::Header>* to, const base::Metadata* m, std::string_view prefix);
-  base::Status connect_error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
-  base::Status grpc_error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
+  using Headers = base::Vec<base::Header>;
+  bool number(std::string_view name, uint64_t v);
+  bool copy(Headers* to, const base::Metadata* m, std::string_view prefix);
+  bool connect_error(const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
+  bool grpc_error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
+  base::Status write_error(const Request& r, const base::Error& e, const base::Metadata* headers,
+                           const base::Metadata* trailers, bool list_codings);
 
   base::Arena arena_;
-  base::Vec<base::Header> headers_, trailers_;
+  Headers headers_, trailers_;
   base::String body_;
-  uint8_t prefix_[kEnvelope];
+  uint8_t prefix_[kEnvelope] = {};
   uint8_t prefix_size_ = 0;
   int status_ = 0;
-  int64_t content_length_ = -1;
   bool error_ = false;
 };
 

@@ -34,7 +34,7 @@ class Request {
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
 
-  void clear();  // keeps memory
+  void clear();  // keeps memory; HTTP/1.1 until set_http2
   void trim();   // gives it back
   // In order of arrival, pseudo headers too (HTTP/1.1: set_line). False without memory.
   [[nodiscard]] bool add(std::string_view name, std::string_view value);
@@ -48,12 +48,14 @@ class Request {
   bool http2() const { return http2_; }
   HttpMethod method() const { return method_; }
   std::string_view path() const { return {target_.data(), path_}; }
-  std::string_view query() const { return path_ < target_.size() ? std::string_view(target_.data() + path_ + 1, target_.size() - path_ - 1) : std::string_view(); }
-  std::string_view authority() const { return {authority_.data(), authority_.size()}; }
+  std::string_view query() const {  // behind the question mark
+    return path_ < target_.size() ? std::string_view(target_.data() + path_ + 1, target_.size() - path_ - 1) : std::string_view();
+  }
   Protocol protocol() const { return protocol_; }
   Codec codec() const { return codec_; }
   bool bare_grpc() const { return bare_grpc_; }                // application/grpc without +proto
   compress::Coding coding() const { return coding_; }          // of the body or, in envelopes, of marked messages
+  bool coding_named() const { return coding_named_; }          // even if it is identity
   uint32_t accepted() const { return accepted_; }              // mask of codings for the answer, identity included
   compress::Coding preferred() const { return preferred_; }    // the first of accepted() that is not identity, or identity
   int64_t timeout_ns() const { return timeout_ns_; }
@@ -68,31 +70,42 @@ class Request {
 
  private:
   enum class Type : uint8_t { kAbsent, kOther, kConnect, kConnectStream, kGrpc, kGrpcWeb };
+  // What one family of headers (plain, grpc-, connect-) says of codings.
+  struct Codings {
+    compress::Coding body = compress::Coding::kIdentity;
+    compress::Coding preferred = compress::Coding::kIdentity;
+    uint32_t accepted = 0;
+    bool named = false;   // a coding was named for the body
+    bool listed = false;  // codings for the answer were listed
+    void read_body(std::string_view v);
+    void read_list(std::string_view v);
+  };
+  struct Timeout {
+    int64_t ns = kNoTimeout;
+    bool bad = false;
+  };
+  [[nodiscard]] bool set_target(std::string_view v);
+  void set_method(std::string_view v);
   void content_type(std::string_view v);
-  void accept(std::string_view v);
-  void encoding(std::string_view v);
-  Refusal refuse(int http, base::Code code, const char* message) const { return {http, code, message, nullptr, false, false}; }
-  Refusal classify_get(int32_t flags, const RequestRules& rules);
-  bool parse_query();
+  Refusal classify_post(int32_t flags, const RequestRules& rules);
+  Refusal classify_get(const RequestRules& rules);
+  Refusal finish(const Codings& c, const Timeout& t);
 
-  base::Vec<char> target_, authority_;
+  base::Vec<char> target_;
   base::Metadata metadata_;
-  size_t path_ = 0;
-  int64_t timeout_ns_ = kNoTimeout, connect_timeout_ = kNoTimeout, grpc_timeout_ = kNoTimeout, content_length_ = -1;
-  uint32_t accepted_ = 1, accept_http_ = 0, accept_grpc_ = 0, accept_stream_ = 0;
+  size_t path_ = 0;  // of target_
+  int64_t timeout_ns_ = kNoTimeout, content_length_ = -1;
+  Timeout connect_timeout_, grpc_timeout_;
+  Codings http_, grpc_;
+  uint32_t accepted_ = 1;
   std::string_view get_message_;
   HttpMethod method_ = HttpMethod::kOther;
   Type type_ = Type::kAbsent;
   Protocol protocol_ = Protocol::kNone;
   Codec codec_ = Codec::kProto;
   compress::Coding coding_ = compress::Coding::kIdentity, preferred_ = compress::Coding::kIdentity;
-  compress::Coding http_coding_ = compress::Coding::kIdentity, grpc_coding_ = compress::Coding::kIdentity,
-                   stream_coding_ = compress::Coding::kIdentity;
-  compress::Coding prefer_http_ = compress::Coding::kIdentity, prefer_grpc_ = compress::Coding::kIdentity,
-                   prefer_stream_ = compress::Coding::kIdentity;
   uint8_t version_ = 0;  // connect-protocol-version: 0 absent, 1, 2 another
-  bool http2_ = false, bare_grpc_ = false, get_base64_ = false, get_has_message_ = false, get_has_codec_ = false;
-  bool bad_connect_timeout_ = false, bad_grpc_timeout_ = false, accept_seen_ = false;
+  bool http2_ = false, bare_grpc_ = false, codec_known_ = false, coding_named_ = false, get_base64_ = false;
 };
 
 }  // namespace zcrpc::rpc

@@ -1,0 +1,107 @@
+#include "rpc/connect.h"
+
+#include "json/read.h"
+#include "json/write.h"
+
+namespace zcrpc::rpc {
+
+using base::Code;
+using base::Error;
+using base::Slice;
+using base::String;
+using json::Reader;
+using json::Token;
+
+void write_error_json(const Error& e, String* out) {
+  out->append("{\"code\":\"").append(base::code_name(e.code())).append('"');
+  if (!e.message_view().empty()) {
+    out->append(",\"message\":");
+    json::append_quoted(out, e.message_view());
+  }
+  for (size_t i = 0; i < e.detail_count(); i++) {
+    out->append(i ? ",{\"type\":" : ",\"details\":[{\"type\":");
+    json::append_quoted(out, e.detail_type(i));
+    out->append(",\"value\":\"");
+    json::append_base64(out, e.detail_value(i), json::Alphabet::kStandard, false);
+    out->append("\"}");
+  }
+  if (e.detail_count()) out->append(']');
+  out->append('}');
+}
+
+namespace {
+
+// A string, or any other value, which is passed over; false then.
+bool string_or_skip(Reader* r, std::string_view* s) {
+  if (r->peek() == Token::kString) return r->string(s);
+  r->skip_value();
+  return false;
+}
+
+// One of details; what is not as it should be is left out. False: no memory.
+bool read_detail(Reader* r, Error* e) {
+  if (r->peek() != Token::kObject) return r->skip_value(), true;
+  base::String type;
+  base::Vec<uint8_t> value;
+  bool has_type = false, has_value = false;
+  std::string_view name, s;
+  if (!r->enter_object()) return true;
+  while (r->next_member(&name)) {
+    if (name == "type") {
+      if (!string_or_skip(r, &s)) continue;
+      s.remove_prefix(s.rfind('/') + 1);  // npos + 1 is 0
+      type.clear();
+      type.append(s);
+      has_type = true;
+    } else if (name == "value") {
+      if (!string_or_skip(r, &s)) continue;
+      size_t n;
+      value.clear();
+      uint8_t* p = value.grow(s.size() / 4 * 3 + 2);
+      if (!p) return false;
+      has_value = json::base64_read(s, p, &n);
+      if (has_value) value.truncate(n);
+    } else {
+      r->skip_value();
+    }
+  }
+  if (!r->ok() || !has_type || !has_value) return true;
+  return type.ok() && e->add_detail(type.view(), Slice(value.data(), value.size()));
+}
+
+}  // namespace
+
+Error* read_error_json(Slice text, Code fallback, std::string_view otherwise) {
+  Error* e = Error::make(fallback, "");
+  if (e->is_static()) return e;
+  Reader r(text);
+  bool ok = true, has_message = false;
+  std::string_view name, s;
+  if (r.peek() == Token::kObject && r.enter_object()) {
+    while (ok && r.next_member(&name)) {
+      if (name == "code") {
+        Code code;
+        if (string_or_skip(&r, &s) && base::code_from_name(s, &code)) e->set_code(code);
+      } else if (name == "message") {
+        if (string_or_skip(&r, &s)) ok = has_message = e->set_message(s);
+      } else if (name == "details" && r.peek() == Token::kArray) {
+        if (r.enter_array()) {
+          while (ok && r.next_element()) ok = read_detail(&r, e);
+        }
+      } else {
+        r.skip_value();
+      }
+    }
+  }
+  // Half a JSON text is none.
+  if (ok && !r.finish()) {
+    Error::free(e);
+    return Error::make(fallback, otherwise);
+  }
+  if (ok && !has_message) ok = e->set_message(otherwise);
+  if (ok) return e;
+  Error::free(e);
+  return Error::no_memory();
+}
+
+}  // namespace zcrpc::rpc

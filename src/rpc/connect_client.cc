@@ -1,0 +1,173 @@
+#include "json/write.h"
+#include "rpc/connect.h"
+
+namespace zcrpc::rpc {
+
+using base::Code;
+using base::Error;
+using base::Metadata;
+using base::Slice;
+using base::Status;
+using base::String;
+using compress::Coding;
+
+namespace {
+
+constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; }
+
+bool is(std::string_view s, std::string_view lower_case) {
+  if (s.size() != lower_case.size()) return false;
+  for (size_t i = 0; i < s.size(); i++) {
+    if (lower(s[i]) != lower_case[i]) return false;
+  }
+  return true;
+}
+
+// application/json, whatever parameters follow.
+bool media_is(std::string_view value, std::string_view media) {
+  value = value.substr(0, value.find(';'));
+  while (!value.empty() && value.back() == ' ') value.remove_suffix(1);
+  return is(value, media);
+}
+
+bool put(Metadata* out, std::string_view name, std::string_view value) { return out->add(name, Slice(value)); }
+
+constexpr std::string_view kTrailer = "trailer-";
+
+}  // namespace
+
+Status connect_headers(const ConnectCall& call, bool get, Metadata* out) {
+  if (call.metadata) ZCRPC_TRY(check_metadata(*call.metadata));
+  char digits[kMaxTimeout];
+  bool ok = true;
+  if (!get) {
+    ok = put(out, "content-type", call.codec == Codec::kJson ? "application/json" : "application/proto") &&
+         put(out, "connect-protocol-version", "1") &&
+         (call.coding == Coding::kIdentity || put(out, "content-encoding", compress::coding_name(call.coding)));
+  }
+  if (ok && call.timeout_ns != kNoTimeout) {
+    ok = put(out, "connect-timeout-ms", {digits, write_connect_timeout(call.timeout_ns, digits)});
+  }
+  if (ok && call.accept_compressed) ok = put(out, "accept-encoding", compress::supported_codings());
+  Slice own;
+  if (ok && !(call.metadata && call.metadata->get("user-agent", &own))) {
+    char ours[kMaxUserAgent];
+    ok = put(out, "user-agent", call.user_agent.empty() ? user_agent(Protocol::kConnect, ours) : call.user_agent);
+  }
+  base::Arena arena;
+  for (size_t i = 0; ok && call.metadata && i < call.metadata->size(); i++) {
+    std::string_view name = call.metadata->name(i);
+    std::string_view value = wire_value(name, call.metadata->value(i), &arena);
+    ok = value.data() && put(out, name, value);
+  }
+  return ok ? Status() : Status::no_memory();
+}
+
+// In the order that caches of other clients know.
+void connect_get_target(std::string_view path, const ConnectCall& call, Slice message, String* out) {
+  out->append(path).append("?connect=v1&base64=1");
+  if (call.coding != Coding::kIdentity) out->append("&compression=").append(compress::coding_name(call.coding));
+  out->append("&encoding=").append(call.codec == Codec::kJson ? "json" : "proto").append("&message=");
+  json::append_base64(out, message, json::Alphabet::kUrl, false);
+}
+
+void ConnectAnswer::begin(Codec codec, size_t limit, compress::Pool* pool) {
+  reset();
+  codec_ = codec;
+  limit_ = limit;
+  pool_ = pool;
+}
+
+void ConnectAnswer::reset() {
+  reader_.reset();
+  headers_.clear();
+  trailers_.clear();
+  status_ = {};
+  content_length_ = -1;
+  http_ = 0;
+  coding_ = Coding::kIdentity;
+  type_ = Type::kAbsent;
+  began_ = false;
+}
+
+bool ConnectAnswer::fail(Status s) {
+  if (status_.ok()) status_ = std::move(s);
+  return false;
+}
+
+bool ConnectAnswer::status(int http) {
+  http_ = http;
+  return true;
+}
+
+bool ConnectAnswer::header(std::string_view name, std::string_view value) {
+  if (name == "content-type") {
+    type_ = media_is(value, "application/json") ? Type::kJson : media_is(value, "application/proto") ? Type::kProto : Type::kOther;
+    return true;
+  }
+  if (name == "content-encoding") {
+    coding_ = compress::coding_from_name(value);
+    return true;
+  }
+  bool ok = true;
+  if (name.starts_with(kTrailer)) {
+    ok = add_metadata(&trailers_, name.substr(kTrailer.size()), value);
+  } else if (!reserved_header(name)) {
+    ok = add_metadata(&headers_, name, value);
+  }
+  return ok || fail(Status::no_memory());
+}
+
+// Whether the body is one that we can read.
+Status ConnectAnswer::check() {
+  if (coding_ == Coding::kUnknown) return Status(Code::kInternal, "the answer has an unknown compression");
+  if (http_ != 200) return {};
+  if (type_ == (codec_ == Codec::kJson ? Type::kJson : Type::kProto)) return {};
+  bool other_codec = type_ == Type::kJson || type_ == Type::kProto;
+  return Status(other_codec ? Code::kInternal : Code::kUnknown, "the answer has an unexpected content type");
+}
+
+bool ConnectAnswer::data(Slice s) {
+  if (!status_.ok()) return false;
+  if (!began_) {
+    began_ = true;
+    if (Status bad = check(); !bad.ok()) return fail(std::move(bad));
+    MessageReader::Options o;
+    o.coding = coding_;
+    o.limit = limit_;
+    o.content_length = content_length_;
+    o.side = Side::kClient;
+    o.pool = pool_;
+    reader_.begin(o);
+  }
+  Status st = reader_.data(s);
+  if (st.ok()) st = reader_.own();
+  return st.ok() || fail(std::move(st));
+}
+
+Status ConnectAnswer::finish() {
+  if (!began_) (void)data({});
+  if (status_.ok()) {
+    if (Status st = reader_.end(); !st.ok()) (void)fail(std::move(st));
+  }
+  if (http_ == 200) return std::move(status_);
+  // An error whose body cannot be read is still that error.
+  if (!status_.ok()) return Status(code_from_http(http_), status_.message());
+  return peer_error();
+}
+
+Status ConnectAnswer::peer_error() {
+  char text[32] = "HTTP status ";
+  char* p = text + 12;
+  for (int i = 100; i > 0; i /= 10) *p++ = char('0' + http_ / i % 10);
+  std::string_view otherwise(text, size_t(p - text));
+  Error* e = type_ == Type::kJson ? read_error_json(reader_.message(), code_from_http(http_), otherwise)
+                                  : Error::make(code_from_http(http_), otherwise);
+  if (!e->is_static()) {
+    (void)e->metadata()->add_all(headers_);
+    (void)e->metadata()->add_all(trailers_);
+  }
+  return Status(e);
+}
+
+}  // namespace zcrpc::rpc

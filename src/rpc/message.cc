@@ -1,0 +1,230 @@
+#include "rpc/message.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "json/write.h"
+
+namespace zcrpc::rpc {
+
+using base::Buffer;
+using base::Code;
+using base::Slice;
+using base::Status;
+
+namespace {
+
+constexpr size_t kFirst = 16 << 10;  // at most so much at once for a length that was only declared
+constexpr size_t kKept = 64 << 10;   // from message to message
+
+int hex(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace
+
+void MessageReader::begin(const Options& o) {
+  reset();
+  o_ = o;
+}
+
+void MessageReader::reset() {
+  inflater_.reset();
+  if (buffer_ && (buffer_->size() > kKept || !buffer_->unique())) {
+    buffer_->release();
+    buffer_ = nullptr;
+  }
+  used_ = size_ = left_ = 0;
+  compressed_in_ = body_bytes = 0;
+  head_size_ = 0;
+  compressed_ = complete_ = borrowed_ = counted_ = false;
+  message_ = {};
+}
+
+void MessageReader::trim() {
+  reset();
+  if (buffer_) buffer_->release();
+  buffer_ = nullptr;
+}
+
+Status MessageReader::broken(const char* text) const {
+  return Status(o_.side == Side::kServer ? Code::kInvalidArgument : Code::kInternal, text);
+}
+
+Status MessageReader::too_large() const {
+  return Status::format(Code::kResourceExhausted, "message is larger than the limit of %zu bytes", o_.limit);
+}
+
+Status MessageReader::data(Slice s) {
+  body_bytes += s.size;
+  if (!o_.envelope) return s.empty() ? Status() : payload(s);
+  while (s.size) {
+    if (complete_) return Status(Code::kUnimplemented, "a unary call takes one message, here comes a second");
+    if (head_size_ < kEnvelope) {
+      size_t n = std::min(kEnvelope - head_size_, s.size);
+      memcpy(head_ + head_size_, s.data, n);
+      head_size_ = uint8_t(head_size_ + n);
+      s = s.from(n);
+      if (head_size_ < kEnvelope) return {};
+      ZCRPC_TRY(head());
+      continue;
+    }
+    size_t n = std::min(left_, s.size);
+    left_ -= n;
+    ZCRPC_TRY(payload(s.part(0, n)));
+    s = s.from(n);
+  }
+  return {};
+}
+
+// The envelope is judged before anything of the message is read.
+Status MessageReader::head() {
+  uint8_t flags = head_[0];
+  size_ = left_ = size_t(head_[1]) << 24 | size_t(head_[2]) << 16 | size_t(head_[3]) << 8 | head_[4];
+  if (flags > 1) return Status(Code::kInternal, "unknown flags in an envelope");
+  if (flags == 1 && !o_.coding_named) return Status(Code::kInternal, "a compressed message, but no encoding was named");
+  compressed_ = flags == 1 && o_.coding != compress::Coding::kIdentity && size_ > 0;
+  if (!compressed_ && size_ > o_.limit) return too_large();
+  if (size_ == 0) complete_ = true;
+  return {};
+}
+
+// Part of the message. Bare, its end is only known from end().
+Status MessageReader::payload(Slice s) {
+  if (!o_.envelope) compressed_ = o_.coding != compress::Coding::kIdentity;
+  if (compressed_) {
+    ZCRPC_TRY(inflate(s));
+    if (!o_.envelope || left_) return {};
+    complete_ = true;
+    return inflated();
+  }
+  if (!o_.envelope) {
+    bool declared = o_.content_length > 0 && uint64_t(o_.content_length) > o_.limit;
+    if (declared || s.size > o_.limit - message_.size) return too_large();
+    if (message_.empty()) {
+      message_ = s;
+      borrowed_ = true;
+      return {};
+    }
+    if (borrowed_) ZCRPC_TRY(own());
+    return keep(s);
+  }
+  if (s.size == size_) {
+    message_ = s;
+    borrowed_ = complete_ = true;
+    return {};
+  }
+  ZCRPC_TRY(keep(s));
+  complete_ = left_ == 0;
+  return {};
+}
+
+// Room for `need` bytes in buffer_. `expected` is a hint from the peer, believed only as far as data have arrived.
+bool MessageReader::room(size_t need, size_t expected) {
+  size_t have = buffer_ ? buffer_->size() : 0;
+  if (need <= have) return true;
+  size_t want = expected > need ? std::min(expected, std::max(kFirst, need > SIZE_MAX / 4 ? need : need * 4)) : need * 2;
+  want = std::max(need, std::min(want, o_.limit));
+  Buffer* b = buffer_ ? Buffer::resize(buffer_, want) : Buffer::make(want);
+  if (!b) return false;
+  buffer_ = b;
+  return true;
+}
+
+void MessageReader::whole() { message_ = {buffer_->data(), used_}; }
+
+Status MessageReader::keep(Slice s) {
+  size_t expected = o_.envelope ? size_ : o_.content_length > 0 ? size_t(o_.content_length) : 0;
+  if (!room(used_ + s.size, expected)) return Status::no_memory();
+  memcpy(buffer_->writable() + used_, s.data, s.size);
+  used_ += s.size;
+  if (!counted_) copies++;
+  counted_ = true;
+  bytes_copied += s.size;
+  whole();
+  return {};
+}
+
+Status MessageReader::own() {
+  if (!borrowed_) return {};
+  borrowed_ = false;
+  Slice s = message_;
+  return keep(s);
+}
+
+Status MessageReader::inflate(Slice s) {
+  compressed_in_ += s.size;
+  // What takes more than twice its size was made to waste our time.
+  if (o_.limit < SIZE_MAX / 4 && compressed_in_ > 2 * o_.limit + 4096) return too_large();
+  Status st;
+  if (!inflater_.open()) st = inflater_.begin(o_.pool, o_.coding, o_.limit);
+  if (st.ok()) st = inflater_.feed(s);
+  if (st.code() == Code::kInvalidArgument) return broken(st.message());
+  return st;
+}
+
+Status MessageReader::inflated() {
+  auto r = inflater_.finish();
+  if (!r.ok()) return r.status().code() == Code::kInvalidArgument ? broken(r.status().message()) : r.take_status();
+  if (buffer_) buffer_->release();
+  buffer_ = *r;
+  used_ = buffer_->size();
+  whole();
+  return {};
+}
+
+Status MessageReader::end() {
+  if (o_.envelope) {
+    if (complete_) return {};
+    if (head_size_ == 0) return Status(Code::kUnimplemented, "a unary call takes one message, none came");
+    return broken("the message was cut short");
+  }
+  complete_ = true;
+  return inflater_.open() ? inflated() : Status();
+}
+
+// Percent and base64 are undone in one buffer: both only make it shorter.
+Status MessageReader::query(std::string_view text, bool base64) {
+  body_bytes = text.size();
+  if (!text.empty() && !room(text.size(), text.size())) return Status::no_memory();
+  char* out = buffer_ ? reinterpret_cast<char*>(buffer_->writable()) : nullptr;
+  size_t n = 0;
+  for (size_t i = 0; i < text.size(); i++) {
+    char c = text[i];
+    if (c == '%') {
+      int high = i + 2 < text.size() ? hex(text[i + 1]) : -1, low = i + 2 < text.size() ? hex(text[i + 2]) : -1;
+      if (high < 0 || low < 0) return broken("broken percent-encoding in the message parameter");
+      c = char(high << 4 | low);
+      i += 2;
+    } else if (c == '+' && !base64) {
+      c = ' ';
+    }
+    out[n++] = c;
+  }
+  if (base64 && !json::base64_read({out, n}, reinterpret_cast<uint8_t*>(out), &n)) {
+    return broken("broken base64 in the message parameter");
+  }
+  used_ = n;
+  complete_ = true;
+  if (n == 0) return {};
+  whole();
+  copies++;
+  bytes_copied += n;
+  if (o_.coding != compress::Coding::kIdentity) {
+    ZCRPC_TRY(inflate(message_));
+    return inflated();
+  }
+  return n > o_.limit ? too_large() : Status();
+}
+
+Buffer* MessageReader::take() {
+  if (borrowed_ || !buffer_ || !complete_) return nullptr;
+  buffer_->shrink(used_);
+  used_ = 0;
+  return std::exchange(buffer_, nullptr);
+}
+
+}  // namespace zcrpc::rpc
