@@ -38,7 +38,7 @@ expect a_leading_dot_is_not_needed 0 '{}' '' '' decode --schema "$set" --type to
 
 bad='error: invalid_argument: byte '
 expect a_truncated_varint 1 '' "${bad}1: sent_at: truncated varint" '\x10' "${decode[@]}"
-expect a_truncated_tag_has_no_path 1 '' "${bad}2: truncated varint" '\x10\x05\x80' "${decode[@]}"
+expect a_truncated_tag_has_no_path 1 '' "${bad}2: truncated tag" '\x10\x05\x80' "${decode[@]}"
 expect a_truncated_varint_in_the_fourth_record 1 '' "${bad}35: records\[3\].source.line: truncated varint" \
   "$record$record$record\n\x04\x1a\x02\x10\x80" "${decode[@]}"
 expect a_length_past_the_end 1 '' "${bad}* records\[0\]: length past the end" '\n\x05\n' "${decode[@]}"
