@@ -13,10 +13,6 @@ namespace {
 // A child after fork may release a call that it inherited, and do nothing else with it.
 bool usable(const rpc::Call* c) { return c && !c->verbs->forked(c); }
 
-Status no_call(const rpc::Call* c) {
-  return c ? Status(Code::kFailedPrecondition, "the call belongs to the parent process") : wrong("no call");
-}
-Status other_side() { return Status(Code::kFailedPrecondition, "not a thing for this side of a call"); }
 
 }  // namespace
 
@@ -39,32 +35,7 @@ void* zcrpc_call_user(const zcrpc_call* c) { return c ? from_c(c)->user : nullpt
 
 zcrpc_encoder* zcrpc_call_encoder(zcrpc_call* c) { return usable(from_c(c)) ? to_c(from_c(c)->encoder) : nullptr; }
 
-const zcrpc_view* zcrpc_call_unary(zcrpc_call* call, zcrpc_error** err) {
-  const zcrpc_view* reply = nullptr;
-  (void)guard(err, [&]() -> Status {
-    rpc::Call* c = from_c(call);
-    if (!usable(c)) return no_call(c);
-    if (!c->verbs->unary) return other_side();
-    schema::View v = nullptr;
-    ZCRPC_TRY(c->verbs->unary(c, &v));
-    reply = to_c(v);
-    return {};
-  });
-  return reply;
-}
-
-zcrpc_code zcrpc_call_start(zcrpc_call* call, uint64_t tag, zcrpc_event_fn fn, void* user, zcrpc_error** err) {
-  return guard(err, [&]() -> Status {
-    rpc::Call* c = from_c(call);
-    if (!usable(c)) return no_call(c);
-    return c->verbs->start ? c->verbs->start(c, tag, fn, user) : other_side();
-  });
-}
-
-void zcrpc_call_set_timeout(zcrpc_call* call, int64_t timeout_ms) {
-  rpc::Call* c = from_c(call);
-  if (usable(c) && c->verbs->set_timeout) c->verbs->set_timeout(c, timeout_ms);
-}
+// zcrpc_call_unary, _start and _set_timeout, which only a client has, are in channel.cc.
 
 void zcrpc_call_cancel(zcrpc_call* call) {
   rpc::Call* c = from_c(call);

@@ -1,5 +1,4 @@
 // The answer of a call, and the verbs that look at it.
-#include <charconv>
 #include <cstring>
 
 #include "json/json.h"
@@ -120,15 +119,6 @@ Status ServerCall::compress_reply(size_t* size, compress::Coding* coding) {
   *size = chunk_->size();
   *coding = config.coding;
   return pieces_.push({chunk_->slice(), chunk_}) ? Status() : Status::no_memory();
-}
-
-std::span<const base::Header> ServerCall::headers_with_length() {
-  std::span<const base::Header> own = reply_.headers();
-  if (reply_.content_length() < 0) return own;
-  all_headers_.clear();
-  char* end = std::to_chars(length_, length_ + sizeof length_, reply_.content_length()).ptr;
-  if (!all_headers_.append(own.data(), own.size()) || !all_headers_.push({"content-length", {length_, size_t(end - length_)}, false})) return {};
-  return {all_headers_.data(), all_headers_.size()};
 }
 
 // ---- verbs

@@ -187,6 +187,10 @@ void ServerCall::dispatch() {
 }
 
 Status ServerCall::decode() {
+  if (!method->input) {
+    if (request_.codec() == rpc::Codec::kProto) return {};
+    return Status(Code::kUnimplemented, "this method has no schema here, so it takes no JSON");
+  }
   if (request_.codec() == rpc::Codec::kJson) ZCRPC_TRY(read_json());
   bool slack = request_.codec() == rpc::Codec::kProto;  // of blocks and of the reader's own buffers
   auto v = view::decode(method->input, message_, slack, route_->decode, &arena_);
@@ -239,9 +243,11 @@ void ServerCall::queue_request() {
   first.record.flags = ZCRPC_EVENT_END;
   first.record.data = uint64_t(reinterpret_cast<uintptr_t>(message_.data));
   first.record.len = uint32_t(message_.size);
-  const zcrpc_index* index = schema::index_of(view_);
-  first.record.index = uint64_t(reinterpret_cast<uintptr_t>(index));
-  first.record.index_len = index->size;
+  if (view_) {
+    const zcrpc_index* index = schema::index_of(view_);
+    first.record.index = uint64_t(reinterpret_cast<uintptr_t>(index));
+    first.record.index_len = index->size;
+  }
   first.record.value = -1;
   if (deadline_ns_) {
     int64_t left = (deadline_ns_ - worker_->loop()->now()) / net::Timers::kNsPerMs;

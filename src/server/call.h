@@ -50,9 +50,7 @@ class ServerCall : public rpc::Call {
   rpc::Request& request() { return request_; }
   rpc::Reply& reply() { return reply_; }
   std::span<const base::Piece> pieces() const { return {pieces_.data(), pieces_.size()}; }
-  // For HTTP/2, whose answers have to last: the reply's headers with content-length, and a body of its own as a piece.
-  // Empty data: no memory.
-  std::span<const base::Header> headers_with_length();
+  // For HTTP/2, whose answers have to last.
   std::span<const base::Piece> body_piece(base::Slice body) {
     body_piece_ = {body, nullptr};
     return {&body_piece_, 1};
@@ -129,8 +127,6 @@ class ServerCall : public rpc::Call {
   base::Metadata headers_, trailers_;
   base::Vec<base::Piece> pieces_;
   base::Piece body_piece_;
-  base::Vec<base::Header> all_headers_;
-  char length_[24];
   base::String json_;                  // the reply as JSON
   base::Buffer* kept_ = nullptr;       // the block that the request lies in
   base::Buffer* chunk_ = nullptr;      // the memory that pieces_ lie in

@@ -114,7 +114,6 @@ void Connection::answer_http1(ServerCall* c, Slice body) {
   a.status = r.status();
   a.headers = r.headers();
   a.date = worker_->date();
-  a.content_length = r.content_length();
   a.close = !keep_alive_;
   a.keep_alive = http10_ && keep_alive_;
   size_t bound = http::http1_head_bound(a);

@@ -67,11 +67,9 @@ bool Connection::start_http2() {
 
 void Connection::answer_http2(ServerCall* c, Slice body) {
   const rpc::Reply& r = c->reply();
-  std::span<const base::Header> headers = c->headers_with_length();
   std::span<const base::Piece> pieces = r.is_error() ? std::span<const base::Piece>() : c->pieces();
   if (!body.empty()) pieces = c->body_piece(body);
-  Status s = headers.data() ? h2_->answer(&c->h2, r.status(), headers, r.prefix(), pieces, r.trailers()) : Status::no_memory();
-  if (!s.ok()) fail_later();
+  if (Status s = h2_->answer(&c->h2, r.status(), r.headers(), r.prefix(), pieces, r.trailers()); !s.ok()) fail_later();
 }
 
 }  // namespace zcrpc::server

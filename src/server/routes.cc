@@ -16,10 +16,39 @@ Routes::~Routes() {
     free_table(t);
     t = older;
   }
-  for (Route* r : routes_) {
-    if (r->method->schema) r->method->schema->release();
-    delete r;
+  for (Route* r : routes_) drop(r);
+}
+
+// A method without a schema belongs to the caller: it is copied, with its path behind it.
+Route* Routes::copy(const Route& given) {
+  auto* r = new (std::nothrow) Route(given);
+  if (!r) return nullptr;
+  if (given.method->schema) {
+    given.method->schema->retain();
+    return r;
   }
+  std::string_view path = given.method->path;
+  auto* m = static_cast<schema::Method*>(std::malloc(sizeof(schema::Method) + path.size()));
+  if (!m) {
+    delete r;
+    return nullptr;
+  }
+  auto* text = reinterpret_cast<char*>(m + 1);
+  memcpy(text, path.data(), path.size());
+  new (m) schema::Method(*given.method);
+  m->path = r->path = {text, path.size()};
+  m->service = m->name = {};
+  r->method = m;
+  return r;
+}
+
+void Routes::drop(Route* r) {
+  if (r->method->schema) {
+    r->method->schema->release();
+  } else {
+    std::free(const_cast<schema::Method*>(r->method));
+  }
+  delete r;
 }
 
 Routes::Table* Routes::make_table(size_t slots) {
@@ -41,7 +70,7 @@ void Routes::insert(Table* t, const Route* r, uint64_t h) {
 
 Status Routes::set(const Route& given) {
   std::lock_guard lock(writing_);
-  auto* r = new (std::nothrow) Route(given);
+  Route* r = copy(given);
   if (!r) return Status::no_memory();
   Table* old = table_.load(std::memory_order_relaxed);
   size_t slots = 16;
@@ -49,10 +78,9 @@ Status Routes::set(const Route& given) {
   Table* t = make_table(slots);
   if (!t || !routes_.push(r)) {
     if (t) free_table(t);
-    delete r;
+    drop(r);
     return Status::no_memory();
   }
-  if (r->method->schema) r->method->schema->retain();
   if (old)
     for (size_t i = 0; i <= old->mask; i++)
       if (old->entries[i].route) insert(t, old->entries[i].route, old->entries[i].hash);

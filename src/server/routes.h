@@ -65,6 +65,8 @@ class Routes {
   };
   // Paths come from peers, keys from the application: a peer cannot make two keys collide.
   static uint64_t hash(std::string_view path) { return base::fnv1a(path); }
+  static Route* copy(const Route& r);
+  static void drop(Route* r);
   static Table* make_table(size_t slots);
   static void insert(Table* t, const Route* r, uint64_t h);
   static void free_table(Table* t);

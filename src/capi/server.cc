@@ -1,0 +1,128 @@
+// Section 9: the server.
+#include "server/server.h"
+
+#include "capi/convert.h"
+
+namespace zcrpc::capi {
+ZCRPC_HANDLE(zcrpc_server, server::Server)
+}
+
+#include "capi/guard.h"  // after the handle, which it gives out
+#include "capi/loop.h"
+#include "capi/options.h"
+
+using namespace zcrpc;
+using namespace zcrpc::capi;
+using base::Code;
+using base::Status;
+
+namespace {
+
+// The first coding of a preference list, "zstd,gzip", that this build has.
+Status read_coding(std::string_view list, compress::Coding* out) {
+  *out = compress::Coding::kIdentity;
+  while (!list.empty()) {
+    size_t comma = list.find(',');
+    std::string_view name = list.substr(0, comma);
+    list = comma == list.npos ? std::string_view() : list.substr(comma + 1);
+    while (!name.empty() && name.front() == ' ') name.remove_prefix(1);
+    while (!name.empty() && name.back() == ' ') name.remove_suffix(1);
+    compress::Coding c = compress::coding_from_name(name);
+    if (c == compress::Coding::kUnknown)
+      return Status::format(Code::kInvalidArgument, "ZCRPC_COMPRESSION: \"%.*s\" is not a coding of this build", int(name.size()), name.data());
+    if (*out == compress::Coding::kIdentity) *out = c;
+  }
+  return {};
+}
+
+Status read_config(const Options* o, server::Config* c) {
+  c->message_limit = size_t(get_int(o, ZCRPC_LIMIT_MESSAGE, int64_t(c->message_limit)));
+  c->header_limit = size_t(get_int(o, ZCRPC_LIMIT_HEADERS, int64_t(c->header_limit)));
+  ZCRPC_TRY(read_coding(get_string(o, ZCRPC_COMPRESSION), &c->coding));
+  c->compress_min = size_t(get_int(o, ZCRPC_COMPRESSION_MIN, int64_t(c->compress_min)));
+  c->max_connections = size_t(get_int(o, ZCRPC_SERVER_MAX_CONNECTIONS, int64_t(c->max_connections)));
+  c->max_streams = uint32_t(get_int(o, ZCRPC_SERVER_MAX_STREAMS, c->max_streams));
+  c->max_deadline_ms = get_int(o, ZCRPC_SERVER_MAX_DEADLINE, c->max_deadline_ms);
+  c->prefix = get_string(o, ZCRPC_SERVER_PREFIX);
+  if (!c->prefix.empty() && (c->prefix.front() != '/' || c->prefix.back() == '/'))
+    return wrong("ZCRPC_SERVER_PREFIX begins with a slash and does not end with one");
+  if (o) c->log = o->log;
+  return {};
+}
+
+Status set_route(zcrpc_server* s, const zcrpc_method* m, const zcrpc_options* o, server::Route r) {
+  if (!s || !m) return wrong("no server, or no method");
+  ZCRPC_TRY(check_for(o, ZCRPC_FOR_CALL));
+  r.method = from_c(m);
+  r.message_limit = size_t(get_int(from_c(o), ZCRPC_LIMIT_MESSAGE, 0));
+  r.max_deadline_ms = get_int(from_c(o), ZCRPC_SERVER_MAX_DEADLINE, -1);
+  r.decode = get_limits(from_c(o));
+  return from_c(s)->set(r);
+}
+
+}  // namespace
+
+zcrpc_server* zcrpc_server_new(const zcrpc_options* o, zcrpc_error** err) {
+  return guard(err, [&]() -> base::Result<server::Server*> {
+    ZCRPC_TRY(check_for(o, ZCRPC_FOR_SERVER));
+    server::Config config;
+    ZCRPC_TRY(read_config(from_c(o), &config));
+    net::Loop::Options loops;
+    loops.log = config.log;
+    return server::Server::make(config, loops);
+  });
+}
+
+void zcrpc_server_free(zcrpc_server* s) { server::Server::free(from_c(s)); }
+
+zcrpc_code zcrpc_server_listen(zcrpc_server* s, const char* address, zcrpc_tls* tls, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!s || !address) return wrong("no server, or no address");
+    if (tls) return Status(Code::kUnimplemented, "TLS is not in this version");
+    return from_c(s)->listen(address);
+  });
+}
+
+const char* zcrpc_server_address(const zcrpc_server* s, size_t i) { return s ? from_c(s)->address(i) : nullptr; }
+
+zcrpc_code zcrpc_server_handle(zcrpc_server* s, const zcrpc_method* m, const zcrpc_options* o, zcrpc_unary_fn fn, void* user, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!fn) return wrong("no handler");
+    if (m && !from_c(m)->input) return Status(Code::kUnimplemented, "a method without a schema is served through zcrpc_server_route");
+    server::Route r;
+    r.fn = fn;
+    r.user = user;
+    return set_route(s, m, o, r);
+  });
+}
+
+zcrpc_code zcrpc_server_route(zcrpc_server* s, const zcrpc_method* m, const zcrpc_options* o, uint64_t tag, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    server::Route r;
+    r.tag = tag;
+    return set_route(s, m, o, r);
+  });
+}
+
+zcrpc_code zcrpc_server_run(zcrpc_server* s, int32_t threads, zcrpc_error** err) {
+  return guard(err, [&]() -> Status { return s ? from_c(s)->run(threads) : wrong("no server"); });
+}
+
+zcrpc_code zcrpc_server_attach(zcrpc_server* s, zcrpc_loop* l, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!s || !l) return wrong("no server, or no loop");
+    return from_c(s)->attach(from_c(l)->net, &from_c(l)->hub);
+  });
+}
+
+void zcrpc_server_drain(zcrpc_server* s, int64_t grace_ms) {
+  if (s) from_c(s)->drain(grace_ms);
+}
+
+void zcrpc_server_stats(const zcrpc_server* s, zcrpc_stats* out) {
+  if (!out || out->struct_size < sizeof *out) return;
+  uint32_t size = out->struct_size;
+  *out = {};
+  out->struct_size = size;
+  if (s) from_c(s)->stats(out);
+}
