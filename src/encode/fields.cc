@@ -440,8 +440,16 @@ template <class Out>
 typename Out::Pos Walk<Out>::unknown(Pos p, View v) {
   if (!(v->type_no & ZCRPC_HEAD_UNKNOWN)) return p;
   for (const zcrpc_range& r : schema::unknown(v)) {
-    if (r.number) p = out_.tag(p, wire::tag(r.number, wire::Type::kVarint));
-    p = out_.raw(p, {input_ + r.offset, r.len});
+    const uint8_t* at = input_ + r.offset;
+    if (!r.number) {
+      p = out_.raw(p, {at, r.len});
+      continue;
+    }
+    // A closed enum's stray number out of a packed run: a field of its own.
+    uint64_t bits = 0;
+    wire::Fault fault;
+    (void)wire::read_varint(at, at + r.len, &bits, &fault);
+    p = out_.tagged(p, wire::tag(r.number, wire::Type::kVarint), Kind::kUint64, bits);
   }
   return p;
 }
