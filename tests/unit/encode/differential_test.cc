@@ -151,6 +151,7 @@ struct World {
     if (!want->ParsePartialFromString(bytes)) return;
     arena.reset();
     auto v = view::decode(types[type], slice(bytes), false, {}, &arena);
+    if (!v.ok() && !canonical) return;  // where the two differ in what they accept, the decoder's tests look
     if (!v.ok()) {
       fprintf(stderr, "%s: libprotobuf reads it, we do not: %s at %lld, %s\n", type, v.status().message(), (long long)v.status().offset(), v.status().path());
       assert_true(v.ok());
