@@ -194,9 +194,7 @@ struct H2Glue {
     st->answered_ = true;
     if (st->reject_ == H2Stream::Reject::kTooLarge) {
       nghttp2_nv nv = field(":status", status_text(431), true);
-      if (int rv = nghttp2_submit_response(ng, st->id_, &nv, 1, nullptr)) return rv;
-      // Frames go out in order; the answer is complete before the reset.
-      return st->remote_open_ ? nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id_, NGHTTP2_NO_ERROR) : 0;
+      return nghttp2_submit_response(ng, st->id_, &nv, 1, nullptr);
     }
     uint32_t code = st->reject_ == H2Stream::Reject::kMalformed ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_INTERNAL_ERROR;
     return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id_, code);
@@ -271,7 +269,12 @@ struct H2Glue {
     H2Stream* st = stream(ng, f->hd.stream_id);
     if (!st) return 0;
     st->sent_ = true;
-    if (st->reject_ == H2Stream::Reject::kNo) events(s).sent(st, s->user_);
+    if (st->reject_ == H2Stream::Reject::kNo) {
+      events(s).sent(st, s->user_);
+    } else if (st->remote_open_) {
+      // Not earlier: a reset that waits keeps all other frames of its stream from being sent.
+      nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id_, NGHTTP2_NO_ERROR);
+    }
     return 0;
   }
 

@@ -153,6 +153,7 @@ class H2Session {
   base::Status send(H2Stream* s, base::Slice prefix, std::span<const base::Piece> pieces,
                     std::span<const base::Header> trailers, bool more);
   size_t pending(const H2Stream* s) const;  // bytes of body not yet in an Output
+  // At once: what of an answer has not left, never will. So after an early answer wait for `sent`.
   void reset(H2Stream* s, uint32_t code);
   // Returns n bytes of stream window; the connection's returns by itself.
   void consume(H2Stream* s, size_t n);
