@@ -22,7 +22,7 @@ class MessageReader {
   MessageReader() = default;
   MessageReader(const MessageReader&) = delete;
   MessageReader& operator=(const MessageReader&) = delete;
-  ~MessageReader() { reset(); }
+  ~MessageReader() { trim(); }
 
   struct Options {
     bool envelope = false;                 // gRPC
