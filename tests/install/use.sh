@@ -31,6 +31,18 @@ case "$test" in
     cmake -S "$work" -B "$work/build" -G Ninja "-DCMAKE_PREFIX_PATH=$stage" >/dev/null
     cmake --build "$work/build"
     "$work/build/uses_zcrpc" ;;
+  install_readme)
+    rm -rf "$work" && mkdir -p "$work"
+    STAGE=$stage PATH=$stage/bin:$PATH python3 "$source/tests/install/readme.py" "$source/README.md" "$work" ;;
+  install_examples)
+    # Each example through pkg-config, with its own Makefile.
+    rm -rf "$work" && mkdir -p "$work"
+    cp -r "$source/examples" "$source/proto" "$work"
+    for makefile in "$work"/examples/*/Makefile; do
+      PATH=$stage/bin:$PATH make -C "$(dirname "$makefile")" CFLAGS="-O2 -Wall -Wextra -Werror"
+    done
+    long=$(find "$source/examples" -name '*.c' -exec awk 'END { if (NR > 120) print FILENAME ": " NR " lines" }' {} \;)
+    [ -z "$long" ] || { echo "an example is at most 120 lines:"; echo "$long"; exit 1; } ;;
   install_bare)
     # The codec alone, for small systems: libc and libm, nothing else.
     off="-DZCRPC_CLIENT=OFF -DZCRPC_SERVER=OFF -DZCRPC_TLS=OFF -DZCRPC_JSON=OFF -DZCRPC_TESTS=OFF"
