@@ -22,6 +22,7 @@ class Arena {
 
   // 8-aligned, uninitialised; nullptr without memory.
   [[nodiscard]] void* alloc(size_t size) {
+    size += size == 0;  // nothing is a piece too: nullptr means no memory
     // Blocks end 8-aligned: what fits unrounded, fits rounded.
     if (size_t(end_ - cur_) < size && !add_block(size)) return nullptr;
     void* p = cur_;
