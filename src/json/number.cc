@@ -74,9 +74,9 @@ Integer magnitude(const Parts& n, uint64_t* v) {
   return Integer::kOk;
 }
 
-// Up to 18 digits and nothing else: what nearly all integers look like.
+// Up to 19 digits and nothing else: what nearly all integers look like.
 bool short_digits(std::string_view s, uint64_t* v) {
-  if (s.empty() || s.size() > 18 || (s[0] == '0' && s.size() > 1)) return false;
+  if (s.empty() || s.size() > 19 || (s[0] == '0' && s.size() > 1)) return false;
   uint64_t n = 0;
   for (char c : s) {
     if (!digit(c)) return false;
@@ -139,7 +139,7 @@ Integer read_int64(std::string_view s, int64_t* v) {
   uint64_t m = 0;
   if (short_digits(s, &m)) {
     *v = int64_t(m);
-    return Integer::kOk;
+    return m <= uint64_t(std::numeric_limits<int64_t>::max()) ? Integer::kOk : Integer::kRange;
   }
   Parts n;
   if (!split(s, &n)) return Integer::kNotNumber;

@@ -52,8 +52,16 @@ class Out {
   }
   // "s":
   void name(std::string_view s) {
-    quoted(base::Slice(s));
-    put(':');
+    if (!room(s.size() + 19)) return;
+    *p_ = '"';
+    size_t n = copy_plain(base::Slice(s).data, s.size(), p_ + 1);
+    if (n != s.size()) [[unlikely]] {
+      escaped(base::Slice(s), n);
+      return put(':');
+    }
+    p_[n + 1] = '"';
+    p_[n + 2] = ':';
+    p_ += n + 3;
   }
   template <class Int>
   void integer(Int v) {

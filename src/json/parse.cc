@@ -1,7 +1,6 @@
 // The parser: objects, fields and plain values, straight into the encoder.
 #include <bit>
 #include <cstdio>
-#include <cstring>
 
 #include "json/parser.h"
 #include "json/scan.h"
@@ -59,8 +58,7 @@ bool Parser::members(const Message* type, bool any) {
     if (next < type->fields.size()) {
       std::string_view n = type->fields[next].json_name;
       const uint8_t* p = r_.position();
-      if (size_t(r_.text_end() - p) > n.size() && p[n.size()] == '"' && memcmp(p, n.data(), n.size()) == 0 &&
-          plain_prefix(p, n.size()) == n.size()) {
+      if (size_t(r_.text_end() - p) > n.size() && p[n.size()] == '"' && same_plain(p, base::Slice(n).data, n.size())) {
         f = &type->fields[next];
         r_.advance(p + n.size() + 1);
       }

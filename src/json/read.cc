@@ -49,22 +49,6 @@ base::Status Reader::status() const {
   return base::Status::format(code_, "line %zu, column %zu: %s", line, column, error_).at(int64_t(error_offset_));
 }
 
-Token Reader::peek() {
-  skip_space();
-  if (p_ == end_) return Token::kOther;
-  switch (*p_) {
-    case '{': return Token::kObject;
-    case '[': return Token::kArray;
-    case '"': return Token::kString;
-    case 't': return Token::kTrue;
-    case 'f': return Token::kFalse;
-    case 'n': return Token::kNull;
-    case '-': case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
-      return Token::kNumber;
-    default: return Token::kOther;
-  }
-}
-
 bool Reader::open() {
   if (depth_ == 0) return wrong_at(p_ - 1, "nested too deeply", base::Code::kResourceExhausted);
   depth_--;
@@ -81,9 +65,7 @@ bool Reader::enter_array() {
   return open();
 }
 
-bool Reader::member_comes() {
-  bool first = fresh_;
-  fresh_ = false;
+bool Reader::member_comes_slow(bool first) {
   skip_space();
   if (p_ < end_ && *p_ == '}') {
     p_++;
@@ -100,7 +82,7 @@ bool Reader::member_comes() {
   return true;
 }
 
-bool Reader::colon() { return take(':') || wrong("expected a colon"); }
+bool Reader::colon_slow() { return take(':') || wrong("expected a colon"); }
 
 bool Reader::name(std::string_view* s) {
   const uint8_t* start = p_;

@@ -25,7 +25,19 @@ class Reader {
       : begin_(text.data), p_(text.data), end_(text.data + text.size), depth_(max_depth) {}
 
   // Skips white space and tells what comes next by its first byte.
-  Token peek();
+  Token peek() {
+    skip_space();
+    if (p_ == end_) return Token::kOther;
+    switch (*p_) {
+      case '{': return Token::kObject;
+      case '[': return Token::kArray;
+      case '"': return Token::kString;
+      case 't': return Token::kTrue;
+      case 'f': return Token::kFalse;
+      case 'n': return Token::kNull;
+      default: return *p_ == '-' || (*p_ >= '0' && *p_ <= '9') ? Token::kNumber : Token::kOther;
+    }
+  }
 
   [[nodiscard]] bool enter_object();
   // The next member's name: a view of the text, or of scratch memory until the next name or string. False: the object
@@ -85,14 +97,30 @@ class Reader {
   // The text of the name that next_member gave last, as it stands between its quotes.
   std::string_view raw_name() const { return raw_name_; }
   // next_member without unescaping into the same scratch as string(): up to the name, first quote consumed.
-  [[nodiscard]] bool member_comes();
-  [[nodiscard]] bool colon();
+  [[nodiscard]] bool member_comes() {
+    bool first = fresh_;
+    fresh_ = false;
+    if (!first && end_ - p_ > 1 && p_[0] == ',' && p_[1] == '"') [[likely]] {
+      p_ += 2;
+      return true;
+    }
+    return member_comes_slow(first);
+  }
+  [[nodiscard]] bool colon() {
+    if (p_ < end_ && *p_ == ':') [[likely]] {
+      p_++;
+      return true;
+    }
+    return colon_slow();
+  }
   [[nodiscard]] bool name(std::string_view* s);
 
  private:
   bool string_into(std::string_view* s, base::String* scratch);
   bool string_slow(const uint8_t* start, const uint8_t* p, bool ascii, std::string_view* s, base::String* scratch);
   bool escape(const uint8_t** at, base::String* scratch);
+  bool member_comes_slow(bool first);
+  bool colon_slow();
   bool literal(const char* text, size_t n);
   bool open();
 

@@ -77,6 +77,24 @@ inline size_t copy_plain(const uint8_t* s, size_t n, char* to) {
     return hit ? n - 16 + size_t(std::countr_zero(hit)) : n;
   }
 #endif
+  if (n < 16) {
+    // Two loads that overlap take in any length; what has something special is gone through byte by byte.
+    if (n >= 8) {
+      auto a = wire::load_le<uint64_t>(s), b = wire::load_le<uint64_t>(s + n - 8);
+      if (!special8<false>(a) && !special8<false>(b)) {
+        wire::store_le(to, a);
+        wire::store_le(to + n - 8, b);
+        return n;
+      }
+    } else if (n >= 4) {
+      auto a = wire::load_le<uint32_t>(s), b = wire::load_le<uint32_t>(s + n - 4);
+      if (!special8<false>(a | uint64_t(b) << 32)) {
+        wire::store_le(to, a);
+        wire::store_le(to + n - 4, b);
+        return n;
+      }
+    }
+  }
   size_t i = 0;
   for (; n - i >= 8; i += 8) {
     auto x = wire::load_le<uint64_t>(s + i);
@@ -85,6 +103,26 @@ inline size_t copy_plain(const uint8_t* s, size_t n, char* to) {
   }
   for (; i < n && !special1<false>(s[i]); i++) to[i] = char(s[i]);
   return i;
+}
+
+// Whether the n bytes at p are those of `name`, none of them special.
+inline bool same_plain(const uint8_t* p, const uint8_t* name, size_t n) {
+  if (n >= 8) {
+    for (size_t i = 0;; i += 8) {
+      if (i + 8 > n) i = n - 8;
+      auto x = wire::load_le<uint64_t>(p + i);
+      if (x != wire::load_le<uint64_t>(name + i) || special8<false>(x)) return false;
+      if (i + 8 == n) return true;
+    }
+  }
+  if (n >= 4) {
+    auto x = wire::load_le<uint32_t>(p) | uint64_t(wire::load_le<uint32_t>(p + n - 4)) << 32;
+    auto y = wire::load_le<uint32_t>(name) | uint64_t(wire::load_le<uint32_t>(name + n - 4)) << 32;
+    return x == y && !special8<false>(x);
+  }
+  for (size_t i = 0; i < n; i++)
+    if (p[i] != name[i] || special1<false>(p[i])) return false;
+  return true;
 }
 
 }  // namespace zcrpc::json
