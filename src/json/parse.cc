@@ -210,7 +210,7 @@ bool Parser::list(const Field* f) {
 bool Parser::map(const Field* f) {
   if (!r_.enter_object()) return false;
   Step* step = at_;
-  step->has_key = true;
+  step->has_key = step->escaped = true;
   step->quoted = schema::is_string(f->map_key()->kind);
   while (r_.member_comes()) {
     const uint8_t* at = r_.position() - 1;

@@ -23,7 +23,10 @@ void append_path(const Step* last, base::String* out) {
       n = kShown;
       while (n && (last->key[n] & 0xC0) == 0x80) n--;
     }
-    out->append(last->key.substr(0, n));
+    for (char c : last->key.substr(0, n)) {
+      if (!last->escaped && (c == '"' || c == '\\')) out->append('\\');
+      out->append(c);
+    }
     if (n < last->key.size()) out->append("...");
     out->append(last->quoted ? "\"]" : "]");
   }

@@ -18,6 +18,7 @@ struct Step {
   uint32_t index = kNoIndex;
   bool has_key = false;
   bool quoted = false;    // the key in quotes
+  bool escaped = false;   // as it stands in JSON: what needs a backslash has one
   std::string_view key{};  // of a map, as text
 };
 
