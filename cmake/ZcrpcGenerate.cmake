@@ -3,7 +3,8 @@
 # Makes a.zcrpc.c and a.zcrpc.h from each a.proto with protoc and protoc-gen-zcrpc, adds the sources to <target> and
 # their folder to its include directories. A .proto is named as it is imported: relative to one of IMPORT_DIRS
 # (default: the current source folder), which also decides where its output lies. OUT_DIR's default is
-# ${CMAKE_CURRENT_BINARY_DIR}/zcrpc.
+# ${CMAKE_CURRENT_BINARY_DIR}/zcrpc. Generated code includes that of what its .proto imports: name that one too, also
+# google/protobuf/timestamp.proto and its kin, which are found beside protoc.
 function(zcrpc_generate)
   cmake_parse_arguments(A "" "TARGET;OUT_DIR" "PROTOS;IMPORT_DIRS" ${ARGN})
   if(NOT A_TARGET OR NOT A_PROTOS)
@@ -41,6 +42,13 @@ function(zcrpc_generate)
         break()
       endif()
     endforeach()
+    # The well-known types come with protoc.
+    if(NOT file AND proto MATCHES "^google/protobuf/")
+      find_path(ZCRPC_PROTO_INCLUDE google/protobuf/any.proto DOC "where google/protobuf/*.proto lie")
+      if(EXISTS ${ZCRPC_PROTO_INCLUDE}/${proto})
+        set(file ${ZCRPC_PROTO_INCLUDE}/${proto})
+      endif()
+    endif()
     if(NOT file)
       message(FATAL_ERROR "zcrpc_generate: ${proto} is in none of ${A_IMPORT_DIRS}")
     endif()
