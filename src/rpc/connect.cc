@@ -13,7 +13,7 @@ using json::Reader;
 using json::Token;
 
 void write_error_json(const Error& e, String* out) {
-  out->append("{\"code\":\"").append(base::code_name(e.code())).append('"');
+  out->append("{\"code\":\"").append(base::code_name(wire_code(e.code()))).append('"');
   if (!e.message_view().empty()) {
     out->append(",\"message\":");
     json::append_quoted(out, e.message_view());

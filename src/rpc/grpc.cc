@@ -43,7 +43,6 @@ size_t any_size(std::string_view type, Slice value) {
   return field_size(kTypeUrl.size() + type.size()) + (value.size ? field_size(value.size) : 0);
 }
 
-int wire_code(Code c) { return int32_t(c) >= 0 && int32_t(c) <= 16 ? int32_t(c) : int32_t(Code::kUnknown); }
 Code code_of(uint64_t n) { return n <= 16 ? Code(int32_t(n)) : Code::kUnknown; }
 
 // The next field; false at the end or on a fault.
@@ -124,15 +123,13 @@ std::string_view percent_decode(std::string_view s, base::Arena* arena) {
 
 Slice write_status(const Error& e, base::Arena* arena) {
   std::string_view message = e.message_view();
-  size_t size = (e.code() == Code::kOk ? 0 : 2) + (message.empty() ? 0 : field_size(message.size()));
+  size_t size = 2 + (message.empty() ? 0 : field_size(message.size()));
   for (size_t i = 0; i < e.detail_count(); i++) size += field_size(any_size(e.detail_type(i), e.detail_value(i)));
-  auto* out = arena->array<uint8_t>(size ? size : 1);
+  auto* out = arena->array<uint8_t>(size);
   if (!out) return {};
   uint8_t* p = out;
-  if (e.code() != Code::kOk) {
-    *p++ = uint8_t(wire::tag(1, Type::kVarint));
-    *p++ = uint8_t(wire_code(e.code()));
-  }
+  *p++ = uint8_t(wire::tag(1, Type::kVarint));
+  *p++ = uint8_t(wire_code(e.code()));
   if (!message.empty()) {
     p = put_head(p, 2, message.size());
     p = put_bytes(p, message.data(), message.size());

@@ -18,6 +18,8 @@ inline constexpr size_t kEnvelope = 5;             // flags, big-endian length
 inline constexpr int64_t kNoTimeout = INT64_MAX;   // nanoseconds
 
 // ---- codes
+// As it goes out: local codes are nobody's business, and nothing else is OK.
+constexpr base::Code wire_code(base::Code c) { return int32_t(c) >= 1 && int32_t(c) <= 16 ? c : base::Code::kUnknown; }
 int http_from_code(base::Code code);        // Connect's map; 500 for local ones
 base::Code code_from_http(int status);      // of an answer that is not a Connect error
 base::Code code_from_http_grpc(int status); // of an answer without grpc-status; kOk never

@@ -21,10 +21,7 @@ constexpr size_t kKept = 4096;
 
 constexpr std::string_view kStatusDigits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
 
-std::string_view status_digits(Code c) {
-  auto n = uint32_t(c);
-  return kStatusDigits[n <= 16 ? n : uint32_t(Code::kUnknown)];
-}
+std::string_view status_digits(Code c) { return kStatusDigits[uint32_t(wire_code(c))]; }
 
 std::string_view grpc_type(const Request& r) {
   if (r.bare_grpc()) return "application/grpc";
