@@ -19,12 +19,14 @@ constexpr int64_t kNsPerMs = 1'000'000;
 
 // Error objects have one owner: the call keeps its own, a blocking caller gets a copy.
 base::Error* copy_of(const base::Error* e) {
+  if (e->is_static()) return base::Error::no_memory();
   base::Error* c = base::Error::make(e->code(), e->message_view());
+  if (c->is_static()) return c;
   bool good = c->set_path(e->path());
   c->set_offset(e->offset());
   for (size_t i = 0; good && i < e->detail_count(); i++) good = c->add_detail(e->detail_type(i), e->detail_value(i));
   good = good && c->metadata()->add_all(*e->metadata());
-  if (good || c->is_static()) return c;
+  if (good) return c;
   base::Error::free(c);
   return base::Error::no_memory();
 }
@@ -390,7 +392,7 @@ Status UnaryCall::decode_reply() {
 // [inside]
 void UnaryCall::abort(Status why) {
   if (state_.load() != State::kRunning) return;
-  if (exchange_) channel_->transport().value()->cancel(channel_->transport().value(), exchange_);
+  if (exchange_) channel_->cancel(exchange_);
   exchange_ = nullptr;
   finish(std::move(why));
 }

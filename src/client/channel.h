@@ -55,6 +55,7 @@ class Channel {
 
   // [inside] The transport; made at the first call. closed: canceled.
   base::Result<Transport*> transport();
+  void cancel(HttpExchange* e) { transport_->cancel(transport_, e); }
   compress::Pool* pool() { return &pool_; }  // [inside]
   void enlist(UnaryCall* c);
   void delist(UnaryCall* c);

@@ -322,7 +322,9 @@ Status CurlTransport::status_of(HttpExchange* e, CURLcode code) {
   const char* cause = os ? strerrordesc_np(int(os)) : nullptr;
   if (!cause) cause = e->error[0] ? e->error : curl_easy_strerror(code);
   switch (code) {
-    case CURLE_OUT_OF_MEMORY: return Status::no_memory();
+    case CURLE_OUT_OF_MEMORY:
+    case CURLE_COULDNT_RESOLVE_HOST:  // it has an address, and no memory to keep it in
+    case CURLE_FAILED_INIT: return Status::no_memory();
     case CURLE_COULDNT_CONNECT:
       if (name_state_ == Names::kKnown) named_at_ -= kNamesLastNs;  // the host may have moved
       return Status::format(Code::kUnavailable, "cannot connect to %.*s: %s", int(authority_.size()), authority_.data(), cause);

@@ -24,6 +24,9 @@ extern "C" {
 void fail_malloc_at(long n);
 /* Like it, and every later one fails too, as on a machine that has run out. */
 void fail_malloc_from(long n);
+/* Allocations that the shared library whose file name holds this text makes itself neither count nor fail. For
+ * libraries that are known to crash without memory; once, for one library. */
+void fail_malloc_spare(const char *library);
 /* Ends it; 1 if an allocation was made to fail. */
 int fail_malloc_stop(void);
 /* Allocations since fail_malloc_at or fail_malloc_from. */
