@@ -238,7 +238,8 @@ bool Printer::map(const Field* f, const uint8_t* slot) {
     next(&first);
     good = map_key(key, entry + key->offset, digits, &step->key);
     if (!good) break;
-    out_.text(o_.pretty ? ": " : ":");
+    out_.put(':');
+    if (o_.pretty) out_.put(' ');
     good = value(val, entry + val->offset);
   }
   if (good) close('}', first);

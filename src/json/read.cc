@@ -84,13 +84,6 @@ bool Reader::member_comes_slow(bool first) {
 
 bool Reader::colon_slow() { return take(':') || wrong("expected a colon"); }
 
-bool Reader::name(std::string_view* s) {
-  const uint8_t* start = p_;
-  if (!string_into(s, &name_scratch_)) return false;
-  raw_name_ = {reinterpret_cast<const char*>(start), size_t(p_ - 1 - start)};
-  return true;
-}
-
 bool Reader::next_member(std::string_view* s) { return member_comes() && name(s) && colon(); }
 
 bool Reader::next_element() {
@@ -108,15 +101,30 @@ bool Reader::next_element() {
   return true;
 }
 
+// Behind the opening quote. Nearly all strings are ASCII without an escape and stay where they are.
+inline bool Reader::string_into(std::string_view* s, base::String* scratch) {
+  const uint8_t* p = find_special<true>(p_, end_);
+  if (p == end_ || *p != '"') [[unlikely]] return string_other(p, s, scratch);
+  *s = {reinterpret_cast<const char*>(p_), size_t(p - p_)};
+  p_ = p + 1;
+  return true;
+}
+
 bool Reader::string(std::string_view* s) {
   if (!take('"')) return wrong("expected a string");
   return string_into(s, &scratch_);
 }
 
-// Behind the opening quote. Nearly all strings have no escape and stay where they are.
-bool Reader::string_into(std::string_view* s, base::String* scratch) {
+bool Reader::name(std::string_view* s) {
   const uint8_t* start = p_;
-  const uint8_t* p = find_special<true>(p_, end_);
+  if (!string_into(s, &name_scratch_)) return false;
+  raw_name_ = {reinterpret_cast<const char*>(start), size_t(p_ - 1 - start)};
+  return true;
+}
+
+// p: the first byte that is not plain ASCII, or the end.
+bool Reader::string_other(const uint8_t* p, std::string_view* s, base::String* scratch) {
+  const uint8_t* start = p_;
   bool ascii = true;
   if (p < end_ && *p > 0x7F) {
     ascii = false;

@@ -117,6 +117,7 @@ class Reader {
 
  private:
   bool string_into(std::string_view* s, base::String* scratch);
+  bool string_other(const uint8_t* p, std::string_view* s, base::String* scratch);
   bool string_slow(const uint8_t* start, const uint8_t* p, bool ascii, std::string_view* s, base::String* scratch);
   bool escape(const uint8_t** at, base::String* scratch);
   bool member_comes_slow(bool first);

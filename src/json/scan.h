@@ -43,6 +43,9 @@ inline uint32_t special16(__m128i x) {
   return uint32_t(_mm_movemask_epi8(hit));
 }
 inline __m128i load16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+inline bool special8x2(uint64_t a, uint64_t b) { return special16<false>(_mm_set_epi64x(int64_t(b), int64_t(a))) != 0; }
+#else
+inline bool special8x2(uint64_t a, uint64_t b) { return special8<false>(a) || special8<false>(b); }
 #endif
 
 // The first special byte of [p, end), or end.
@@ -81,14 +84,14 @@ inline size_t copy_plain(const uint8_t* s, size_t n, char* to) {
     // Two loads that overlap take in any length; what has something special is gone through byte by byte.
     if (n >= 8) {
       auto a = wire::load_le<uint64_t>(s), b = wire::load_le<uint64_t>(s + n - 8);
-      if (!special8<false>(a) && !special8<false>(b)) {
+      if (!special8x2(a, b)) {
         wire::store_le(to, a);
         wire::store_le(to + n - 8, b);
         return n;
       }
     } else if (n >= 4) {
       auto a = wire::load_le<uint32_t>(s), b = wire::load_le<uint32_t>(s + n - 4);
-      if (!special8<false>(a | uint64_t(b) << 32)) {
+      if (auto both = a | uint64_t(b) << 32; !special8x2(both, both)) {
         wire::store_le(to, a);
         wire::store_le(to + n - 4, b);
         return n;
@@ -111,14 +114,14 @@ inline bool same_plain(const uint8_t* p, const uint8_t* name, size_t n) {
     for (size_t i = 0;; i += 8) {
       if (i + 8 > n) i = n - 8;
       auto x = wire::load_le<uint64_t>(p + i);
-      if (x != wire::load_le<uint64_t>(name + i) || special8<false>(x)) return false;
+      if (x != wire::load_le<uint64_t>(name + i) || special8x2(x, x)) return false;
       if (i + 8 == n) return true;
     }
   }
   if (n >= 4) {
     auto x = wire::load_le<uint32_t>(p) | uint64_t(wire::load_le<uint32_t>(p + n - 4)) << 32;
     auto y = wire::load_le<uint32_t>(name) | uint64_t(wire::load_le<uint32_t>(name + n - 4)) << 32;
-    return x == y && !special8<false>(x);
+    return x == y && !special8x2(x, x);
   }
   for (size_t i = 0; i < n; i++)
     if (p[i] != name[i] || special1<false>(p[i])) return false;
