@@ -130,7 +130,7 @@ bool fill_table(Table* t, const Message* m, const Dispatcher* d, base::Arena* ar
     e.bit = kNoBit;
   }
   for (size_t i = 0; i < n; i++) {
-    if (entries[i].tag == 0) continue;
+    if (entries[i].op == Op::kSlow) continue;  // its handler does not look at the tag
     Entry& place = t->fast[(entries[i].tag & 0xFF) >> 3];
     if (place.tag == 0) place = entries[i];
   }

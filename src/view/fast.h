@@ -182,10 +182,15 @@ ZCRPC_HOT uint32_t count_run(const uint8_t* p, const uint8_t* end, uint16_t tag,
   const uint16_t mask = tag_length == 1 ? 0xFF : 0xFFFF;
   for (;;) {
     uint32_t len;
-    p = read_length(p, end, &len);
-    if (!p) return n;
+    const uint8_t* q = read_length(p, end, &len);
+    if (ZCRPC_UNLIKELY(!q)) {
+      uint64_t v;
+      q = read_varint(p, &v);
+      if (!q || end - q < 0 || uint64_t(end - q) < v) return n;
+      len = uint32_t(v);
+    }
     n++;
-    p += len;
+    p = q + len;
     if (p >= end || (load_wire<uint16_t>(p) & mask) != tag) return n;
     p += tag_length;
   }

@@ -19,8 +19,9 @@ uint32_t count_elements(Context* c, const Field* f, const uint8_t* p) {
     if (!p) return std::max(n, 1u);
     p += len;
     if (p == end) return n + 1;
-    p = wire::read_tag(p, end, &tag, &fault);
-    if (!p || tag != own) return n + 1;
+    const uint8_t* q = wire::read_tag(p, end, &tag, &fault);
+    if (!q || tag != own || size_t(q - p) != wire::varint_size(own)) return n + 1;  // fast code knows no longer ones either
+    p = q;
   }
 }
 
@@ -95,8 +96,8 @@ bool open_element(Context* c, const Target& to, const Opening& o, uint32_t left,
   } else {
     m = c->index + (run.offset & ~kMarks) + size_t(at) * t->size;
   }
-  if (t->entry) memset(m, 0, t->size);
-  else write_head(c, m, t, o);
+  if (!t->sparse) memset(m, 0, t->size);  // fast code clears elements one by one, and may have taken the array
+  if (!t->entry) write_head(c, m, t, o);
   descend(c, to, m, o, left, t->entry ? uint32_t(kEntry) : 0u, first);
   return true;
 }

@@ -206,7 +206,8 @@ ZCRPC_HOT uint8_t* run_start(Context* c, const uint8_t* slot, uint32_t width, ui
 ZCRPC_HOT void run_done(Context* c, uint8_t* slot, uint8_t* first, uint8_t* end, uint32_t before, uint32_t count) {
   if (before == 0) store<uint32_t>(slot, c->index_offset(first));
   store<uint32_t>(slot + 4, count);
-  c->top = c->index + align8(size_t(end - c->index));
+  while (size_t(end - c->index) & 7) *end++ = 0;
+  c->top = end;
 }
 
 template <bool kUtf8>
@@ -417,6 +418,7 @@ ZCRPC_OP(MapStrings) {
     last_len = key_len;
     p = entry + n;
   } while (p < w.end && (load_wire<uint16_t>(p) & mask) == e->tag);
+  if (ZCRPC_UNLIKELY(p >= w.end && w.end == c->clamp)) return soiled(c, out);  // the run may go on behind
   uint8_t* first = c->top;
   run_done(c, slot, first, out, 0, count);
   set_bit(w, e);
