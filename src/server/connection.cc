@@ -285,10 +285,7 @@ void Connection::drain_deadline() {
     c->fail(Status(Code::kUnavailable, "the server is shutting down"));
     c = following;
   }
-  if (h2_) {
-    h2_->drain_now();
-    h2_->goaway(http::kH2NoError);
-  }
+  if (h2_) h2_->drain_now();  // goaway() would keep what was just answered from going out
   end_when_sent();
 }
 
