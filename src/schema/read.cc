@@ -65,7 +65,7 @@ Status Builder::no_room() const { return {Code::kResourceExhausted, "the descrip
 Status Builder::add_file(Slice bytes, const uint8_t* start) {
   auto* f = make_array<FileDecl>(1, &scratch_);
   if (!f) return Status::no_memory();
-  ZCRPC_TRY(parse_file(bytes, start, &scratch_, limit_, f));
+  ZCRPC_TRY(parse_file(bytes, start, &scratch_, limit_ / 2, f));  // the other half is for what is made of it
   Symbol* there;
   if (!file_names_.add({f->name, f, nullptr, Symbol::kPackage}, &there)) return Status::no_memory();
   if (there) {

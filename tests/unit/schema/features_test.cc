@@ -189,6 +189,8 @@ void default_values(void**) {
   double d;
   memcpy(&d, &nan.field("p.M", 1)->default_bits, 8);
   assert_true(std::isnan(d));
+  Read minus_nan(with_field(field("x", 1, kTypeFloat).str(7, "-nan")));  // as some printers have it
+  assert_true((minus_nan.field("p.M", 1)->default_bits & 0x7FFFFFFF) > 0x7F800000);
   Read s(with_message(message("M").sub(2, field("s", 1, kTypeString).str(7, "a\"b")).sub(2, field("b", 2, kTypeBytes).str(7, "\\000\\377\\x7f\\n\\\\\\'\\\"\\?z\\1\\12"))
                           .sub(2, field("e", 3, kTypeString))));
   assert_true(s.field("p.M", 1)->default_bytes.text() == "a\"b");

@@ -85,6 +85,12 @@ void tiny_declarations_by_the_hundred_thousand(void**) {
     (void)read_bounded(set_of({Pb(head).sub(4, m)}));
   }
   assert_true(read_bounded(repeated(std::string_view("\x0A\x00", 2), kMiB)) != base::Code::kOk);
+  // Messages are the dearest: they are refused before memory is taken for them.
+  Pb f = head;
+  f.bytes += repeated({"\x22\x00", 2}, kMiB);
+  Read r(set_of({f}));
+  assert_int_equal(int(r.result.status().code()), int(base::Code::kResourceExhausted));
+  assert_string_equal(r.result.status().message(), "the descriptors declare too much for their size");
 }
 
 void many_honest_declarations(void**) {
