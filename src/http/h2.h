@@ -80,7 +80,7 @@ class H2Stream {
   uint8_t prefix_[8] = {};
   uint32_t header_bytes_ = 0;
   const base::Piece* pieces_ = nullptr;
-  size_t piece_count_ = 0, piece_ = 0, offset_ = 0, left_ = 0;
+  size_t piece_ = 0, offset_ = 0, left_ = 0;
   std::span<const base::Header> trailers_;
 };
 

@@ -180,7 +180,7 @@ void the_limit_is_off_by_one_or_counts_the_envelope(void**) {
   assert_int_equal(int(m.data(Slice(std::string_view(bomb).substr(0, 300))).code()), int(Code::kResourceExhausted));
   // Compressed bytes alone do not count, until they are absurd.
   std::string noise;
-  for (int i = 0; i < 1000; i++) noise += char(i * i * 7919 >> 3);
+  for (uint32_t i = 0; i < 1000; i++) noise += char(i * i * 7919 >> 3);
   assert_true(squeeze(noise).size() > 1000);
   assert_int_equal(int(read(&m, options(true, 1000, Coding::kGzip), {enveloped(squeeze(noise), 1)})), int(Code::kOk));
   std::string empties;
