@@ -2,7 +2,7 @@
 // Nested messages lie on a stack of our own.
 #include <bit>
 
-#include "encode/state.h"
+#include "encode/output.h"
 
 namespace zcrpc::encode {
 
@@ -38,111 +38,13 @@ uint8_t prefix_guess(View v, const uint8_t* input) {
   return uint8_t(size < 5 ? size : 5);
 }
 
-// ---- Outputs. A position is passed through every call, so that it stays in a register.
-
-// Counts.
-struct Counter {
-  using Pos = size_t;
-  static constexpr bool kWrites = false;
-
-  bool failed() const { return false; }
-  Pos tag(Pos p, uint32_t t) { return p + wire::varint_size(t); }
-  Pos varint(Pos p, uint64_t v) { return p + wire::varint_size(v); }
-  Pos tagged(Pos p, uint32_t t, Kind k, uint64_t bits) { return p + wire::varint_size(t) + value_size(k, bits); }
-  Pos value(Pos p, Kind k, uint64_t bits) { return p + value_size(k, bits); }
-  Pos string(Pos p, uint32_t t, Slice s) { return p + wire::varint_size(t) + wire::varint_size(s.size) + s.size; }
-  Pos raw(Pos p, Slice s) { return p + s.size; }
-  // A length of so many bytes, known beforehand, and whether they may then be written as one block.
-  Pos open(Pos p, size_t* at, uint8_t*, uint8_t) {
-    *at = p;
-    return p;
-  }
-  Pos close(Pos p, size_t at, uint8_t, const Level&) { return p + wire::varint_size(p - at); }
-  void mark(Level&) {}
-};
-
-// Writes at an encoder's cursor.
-struct Writer {
-  using Pos = uint8_t*;
-  static constexpr bool kWrites = true;
-  Encoder* e;
-  const uint8_t* safe;     // 32 bytes of the input may be read from here
-  base::Buffer* holder;    // of the input; or nullptr
-
-  bool failed() const { return e->is_failed; }
-  // Room for a tag, a length and a number. After a failure: in the scratch memory.
-  Pos room(Pos p) {
-    if (size_t(e->end - p) >= kRoom) [[likely]]
-      return p;
-    return more(p, kRoom);
-  }
-  [[gnu::noinline]] Pos more(Pos p, size_t n) {
-    if (!e->is_failed) {
-      e->p = p;
-      if (e->room(n)) return e->p;
-    }
-    return lost();
-  }
-  Pos lost() {
-    e->end = e->scratch + sizeof e->scratch - kOverrun;
-    return e->scratch;
-  }
-  Pos tag(Pos p, uint32_t t) { return put_varint(room(p), t); }
-  Pos varint(Pos p, uint64_t v) { return put_varint(room(p), v); }
-  Pos tagged(Pos p, uint32_t t, Kind k, uint64_t bits) { return put_value(put_varint(room(p), t), k, bits); }
-  Pos value(Pos p, Kind k, uint64_t bits) { return put_value(room(p), k, bits); }
-  Pos string(Pos p, uint32_t t, Slice s) {
-    if (size_t(e->end - p) < s.size + kRoom) [[unlikely]]
-      return long_string(p, t, s);
-    p = put_varint(put_varint(p, t), s.size);
-    copy_blocks(p, s.data, s.size, safe);
-    return p + s.size;
-  }
-  [[gnu::noinline]] Pos long_string(Pos p, uint32_t t, Slice s) {
-    p = put_varint(put_varint(room(p), t), s.size);
-    return raw(p, s);
-  }
-  Pos raw(Pos p, Slice s) {
-    if (s.size >= kByReference && holder && !e->is_failed) {
-      e->p = p;
-      return e->refer(holder, s) ? e->p : lost();
-    }
-    if (size_t(e->end - p) < s.size) {
-      p = more(p, s.size);
-      if (e->is_failed) return p;
-    }
-    copy(p, s.data, s.size);
-    return p + s.size;
-  }
-  Pos open(Pos p, size_t* at, uint8_t* guess, uint8_t g) {
-    p = room(p);
-    *at = size_t(p - e->base);
-    *guess = g;
-    return p + g;
-  }
-  Pos close(Pos p, size_t at, uint8_t guess, const Level& l) {
-    if (e->is_failed) return p;
-    size_t n = size_t(p - e->base) - at - guess;
-    if (n < 0x80 && guess == 1 && e->refs == l.refs) [[likely]] {
-      e->base[at] = uint8_t(n);
-      return p;
-    }
-    e->p = p;
-    return close_length(e, at, &guess, l.refs, l.first_cut) ? e->p : lost();
-  }
-  void mark(Level& l) {
-    l.refs = e->refs;
-    l.first_cut = e->cuts.size();
-  }
-};
-
 // ---- The walk
 
 template <class Out>
 class Walk {
  public:
   using Pos = typename Out::Pos;
-  Walk(Out& out, Levels& levels, View root)
+  Walk(Out out, Levels& levels, View root)
       : out_(out), levels_(levels), input_(schema::input_of(root)), index_(reinterpret_cast<const uint8_t*>(schema::index_of(root))) {}
 
   // Less than all was written if the output failed, or if no_memory().
@@ -150,10 +52,11 @@ class Walk {
   bool no_memory() const { return no_memory_; }
 
  private:
-  bool enter(View v, Level::Close close);
+  bool enter(View v, const Message* m, Level::Close close);
   void find_extensions(Level* l, const Message* m);
   Pos fields(Pos p);
-  Pos field(Pos p, const Field* f, const uint8_t* slot, bool explicitly);
+  Pos all_fields(Pos p);
+  [[gnu::always_inline]] inline Pos field(const Out& out, Pos p, const Field* f, const uint8_t* slot, bool explicitly);
   Pos message(Pos p, const Field* f, View child);
   Pos item(Pos p, const Field* f, View child);
   Pos next_element(Pos p);
@@ -173,12 +76,12 @@ class Walk {
     size_t n = load<zcrpc_str>(slot).len;
     return 1 + wire::varint_size(n) + n;
   }
-  Pos scalar(Pos p, const Field* f, const uint8_t* slot) {
-    if (schema::is_string(f->kind)) return out_.string(p, length_tag(f), text(slot));
-    return out_.tagged(p, element_tag(f), f->kind, schema::bits_at(f->kind, slot));
+  Pos scalar(const Out& out, Pos p, const Field* f, const uint8_t* slot) {
+    if (schema::is_string(f->kind)) return out.string(p, length_tag(f), text(slot));
+    return out.value(out.tag(p, element_tag(f)), f->kind, schema::bits_at(f->kind, slot));
   }
 
-  Out& out_;
+  const Out out_;
   Levels& levels_;
   const uint8_t* input_;
   const uint8_t* index_;
@@ -188,23 +91,23 @@ class Walk {
 };
 
 template <class Out>
-bool Walk<Out>::enter(View v, Level::Close close) {
+bool Walk<Out>::enter(View v, const Message* m, Level::Close close) {
   Level* l = levels_.push();
   turn_ = true;
   if (!l) {
     no_memory_ = true;
     return false;
   }
-  const Message* m = schema::anchor_of(v)->schema->messages[v->type_no & ZCRPC_HEAD_TYPE];
   l->v = v;
   l->f = m->fields.data();
   l->f_end = l->f + m->fields.size();
   l->ext = l->ext_end = nullptr;
-  if (m->sparse ? !m->extension_ranges.empty() || m->message_set : m->extension_slot != 0) find_extensions(l, m);
+  l->sparse = m->sparse;
+  if (m->extendable()) find_extensions(l, m);
   l->run_left = 0;
   l->close = close;
   l_ = l;
-  out_.mark(*l);
+  out_.mark(l);
   return true;
 }
 
@@ -225,74 +128,82 @@ void Walk<Out>::find_extensions(Level* l, const Message* m) {
 
 template <class Out>
 typename Out::Pos Walk<Out>::run(Pos p, View root) {
-  (void)enter(root, Level::kRoot);
+  (void)enter(root, schema::type_of(root), Level::kRoot);
   while (l_ && !no_memory_ && !out_.failed()) {
     if (l_->run_left) {
       p = l_->run->is_map() ? next_entry(p) : next_element(p);
       continue;
     }
     turn_ = false;
-    p = fields(p);
-    if (!turn_) p = leave(unknown(p, l_->v));
+    p = l_->ext == l_->ext_end && !l_->sparse ? fields(p) : all_fields(p);
+    if (turn_) continue;
+    if (l_->v->type_no & ZCRPC_HEAD_UNKNOWN) p = unknown(p, l_->v);
+    p = leave(p);
   }
   return p;
 }
 
-// Writes fields until a message has to be entered.
+// Writes the fields of a plain message until another has to be entered.
 template <class Out>
 typename Out::Pos Walk<Out>::fields(Pos p) {
-  Level& l = *l_;
-  const uint8_t* m = schema::bytes_of(l.v);
-  if (l.ext == l.ext_end && l.f != l.f_end && !l.f->parent->sparse) {
-    const Field* const end = l.f_end;
-    for (const Field* f = l.f; f != end; f++) {
-      const uint8_t* slot = m + f->offset;
-      bool explicitly = f->presence;
-      if (f->case_offset) {
-        if (load<uint32_t>(m + f->case_offset) != f->number) continue;
-        explicitly = true;
-      } else if (f->bit != ZCRPC_NO_BIT) {
-        if (!schema::bit_of(l.v, f->bit)) continue;
-      }
-      l.f = f + 1;
-      p = field(p, f, slot, explicitly);
-      if (turn_) return p;
+  Level* const l = l_;
+  const Out out = out_;
+  const uint8_t* const m = schema::bytes_of(l->v);
+  const Field* const end = l->f_end;
+  for (const Field* f = l->f; f != end; f++) {
+    bool explicitly = f->presence;
+    if (f->case_offset) {
+      if (load<uint32_t>(m + f->case_offset) != f->number) continue;
+      explicitly = true;
+    } else if (f->bit != ZCRPC_NO_BIT && !schema::bit_of(l->v, f->bit)) {
+      continue;
     }
-    l.f = end;
-    return p;
-  }
-  // With extensions, or a message that is stored sparsely: all in ascending order.
-  for (;;) {
-    const Field* f;
-    const uint8_t* slot;
-    if (l.ext != l.ext_end && (l.f == l.f_end || load<uint32_t>(l.ext) < l.f->number)) {
-      f = schema::type_of(l.v)->extension(load<uint32_t>(l.ext));
-      slot = l.ext + offsetof(zcrpc_ext, value);
-      l.ext += sizeof(zcrpc_ext);
-      if (!f) continue;
-      p = field(p, f, slot, true);
-    } else if (l.f != l.f_end) {
-      f = l.f++;
-      slot = schema::slot_of(l.v, f);
-      if (!slot || (!f->case_offset && f->bit != ZCRPC_NO_BIT && !schema::bit_of(l.v, f->bit))) continue;
-      p = field(p, f, slot, f->presence || f->oneof);
-    } else {
-      return p;
+    if (f->shape == schema::Shape::kSingular && !schema::is_message(f->kind)) {
+      p = field(out, p, f, m + f->offset, explicitly);
+      continue;
     }
+    l->f = f + 1;
+    p = field(out, p, f, m + f->offset, explicitly);
     if (turn_) return p;
   }
+  l->f = end;
+  return p;
+}
+
+// With extensions, or of a message that is stored sparsely: in ascending order.
+template <class Out>
+typename Out::Pos Walk<Out>::all_fields(Pos p) {
+  Level* const l = l_;
+  const Out out = out_;
+  while (!turn_) {
+    if (l->ext != l->ext_end && (l->f == l->f_end || load<uint32_t>(l->ext) < l->f->number)) {
+      const Field* f = schema::type_of(l->v)->extension(load<uint32_t>(l->ext));
+      const uint8_t* slot = l->ext + offsetof(zcrpc_ext, value);
+      l->ext += sizeof(zcrpc_ext);
+      if (f) p = field(out, p, f, slot, true);
+    } else if (l->f != l->f_end) {
+      const Field* f = l->f++;
+      const uint8_t* slot = schema::slot_of(l->v, f);
+      if (!slot || (!f->case_offset && f->bit != ZCRPC_NO_BIT && !schema::bit_of(l->v, f->bit))) continue;
+      p = field(out, p, f, slot, f->presence || f->oneof);
+    } else {
+      break;
+    }
+  }
+  return p;
 }
 
 // One field whose slot is there. explicitly: it is written even if it holds its default.
 template <class Out>
-typename Out::Pos Walk<Out>::field(Pos p, const Field* f, const uint8_t* slot, bool explicitly) {
+typename Out::Pos Walk<Out>::field(const Out& out, Pos p, const Field* f, const uint8_t* slot, bool explicitly) {
   if (f->shape != schema::Shape::kSingular) return repeated(p, f, slot);
+  const uint32_t number = f->number << 3;
   switch (f->kind) {
     case Kind::kString:
     case Kind::kBytes: {
       auto r = load<zcrpc_str>(slot);
       if (!r.len && !explicitly) return p;
-      return out_.string(p, length_tag(f), {input_ + r.offset, r.len});
+      return out.string(p, number | 2, {input_ + r.offset, r.len});
     }
     case Kind::kGroup:
     case Kind::kMessage: {
@@ -300,12 +211,44 @@ typename Out::Pos Walk<Out>::field(Pos p, const Field* f, const uint8_t* slot, b
       if (!at || (at & ZCRPC_ELSEWHERE)) return p;
       return message(p, f, reinterpret_cast<View>(index_ + at));
     }
-    default: {
-      uint64_t bits = schema::bits_at(f->kind, slot);
-      if (!bits && !explicitly) return p;
-      return out_.tagged(p, element_tag(f), f->kind, bits);
+    case Kind::kInt64:
+    case Kind::kUint64: {
+      auto v = load<uint64_t>(slot);
+      return v || explicitly ? out.number(p, number, v) : p;
+    }
+    case Kind::kInt32:
+    case Kind::kEnum: {
+      auto v = load<int32_t>(slot);
+      return v || explicitly ? out.number(p, number, uint64_t(int64_t(v))) : p;
+    }
+    case Kind::kUint32: {
+      auto v = load<uint32_t>(slot);
+      return v || explicitly ? out.number(p, number, v) : p;
+    }
+    case Kind::kBool:
+      return *slot || explicitly ? out.number(p, number, *slot) : p;
+    case Kind::kSint32: {
+      auto v = load<int32_t>(slot);
+      return v || explicitly ? out.number(p, number, wire::zigzag(v)) : p;
+    }
+    case Kind::kSint64: {
+      auto v = load<int64_t>(slot);
+      return v || explicitly ? out.number(p, number, wire::zigzag(v)) : p;
+    }
+    case Kind::kFloat:
+    case Kind::kFixed32:
+    case Kind::kSfixed32: {
+      auto v = load<uint32_t>(slot);
+      return v || explicitly ? out.fixed32(p, number | 5, v) : p;
+    }
+    case Kind::kDouble:
+    case Kind::kFixed64:
+    case Kind::kSfixed64: {
+      auto v = load<uint64_t>(slot);
+      return v || explicitly ? out.fixed64(p, number | 1, v) : p;
     }
   }
+  return p;
 }
 
 template <class Out>
@@ -313,7 +256,7 @@ typename Out::Pos Walk<Out>::message(Pos p, const Field* f, View child) {
   if (f->extension && f->parent->message_set) return item(p, f, child);
   bool group = f->kind == Kind::kGroup;
   p = out_.tag(p, element_tag(f));
-  if (!enter(child, group ? Level::kGroup : Level::kLength)) return p;
+  if (!enter(child, f->message, group ? Level::kGroup : Level::kLength)) return p;
   if (group) {
     l_->end_tag = wire::tag(f->number, wire::Type::kEndGroup);
     return p;
@@ -325,9 +268,9 @@ typename Out::Pos Walk<Out>::message(Pos p, const Field* f, View child) {
 template <class Out>
 typename Out::Pos Walk<Out>::item(Pos p, const Field* f, View child) {
   p = out_.tag(p, kItemStart);
-  p = out_.tagged(p, kItemType, Kind::kUint32, f->number);
+  p = out_.number(p, kItemType, f->number);
   p = out_.tag(p, kItemMessage);
-  if (!enter(child, Level::kItem)) return p;
+  if (!enter(child, f->message, Level::kItem)) return p;
   return out_.open(p, &l_->at, &l_->guess, prefix_guess(child, input_));
 }
 
@@ -357,7 +300,7 @@ typename Out::Pos Walk<Out>::repeated(Pos p, const Field* f, const uint8_t* slot
   for (uint32_t i = 0; i < run.count; i++) {
     const uint8_t* at = data + size_t(i) * width;
     uint64_t bits = borrowed ? schema::Elements::wire_bits(f->kind, at) : schema::bits_at(f->kind, at);
-    p = out_.tagged(p, t, f->kind, bits);
+    p = out_.value(out_.tag(p, t), f->kind, bits);
   }
   return p;
 }
@@ -389,12 +332,16 @@ typename Out::Pos Walk<Out>::map(Pos p, const Field* f, const zcrpc_run& run) {
   uint32_t t = length_tag(f), stride = f->stride;
   uint32_t key_at = key->offset, value_at = value->offset;
   const uint8_t* entry = index_ + run.offset;
+  const Out out = out_;
+  if (schema::is_string(key->kind) && schema::is_string(value->kind)) {
+    for (uint32_t i = 0; i < run.count; i++, entry += stride) p = out.pair(p, t, text(entry + key_at), text(entry + value_at));
+    return p;
+  }
   for (uint32_t i = 0; i < run.count; i++, entry += stride) {
     const uint8_t *k = entry + key_at, *v = entry + value_at;
-    p = out_.tag(p, t);
-    p = out_.varint(p, scalar_size(key, k) + scalar_size(value, v));
-    p = scalar(p, key, k);
-    p = scalar(p, value, v);
+    p = out.number(p, t, scalar_size(key, k) + scalar_size(value, v));
+    p = scalar(out, p, key, k);
+    p = scalar(out, p, value, v);
   }
   return p;
 }
@@ -421,24 +368,23 @@ typename Out::Pos Walk<Out>::next_entry(Pos p) {
   auto at = load<uint32_t>(v);
   if (!at || (at & ZCRPC_ELSEWHERE)) {  // an entry without a value: the empty message
     p = out_.varint(p, key_bytes + 2);
-    p = scalar(p, key, k);
+    p = scalar(out_, p, key, k);
     p = out_.tag(p, length_tag(value));
     return out_.varint(p, 0);
   }
   View child = reinterpret_cast<View>(index_ + at);
-  if (!enter(child, Level::kEntry)) return p;
+  if (!enter(child, value->message, Level::kEntry)) return p;
   uint8_t guess = prefix_guess(child, input_);
   Slice whole;
   size_t inner = guess > 1 || !schema::encoded(child, &whole) ? size_t(1) << (7 * guess - 7) : whole.size;
   p = out_.open(p, &l_->entry_at, &l_->entry_guess, uint8_t(wire::varint_size(key_bytes + 1 + guess + inner)));
-  p = scalar(p, key, k);
+  p = scalar(out_, p, key, k);
   p = out_.tag(p, length_tag(value));
   return out_.open(p, &l_->at, &l_->guess, guess);
 }
 
 template <class Out>
 typename Out::Pos Walk<Out>::unknown(Pos p, View v) {
-  if (!(v->type_no & ZCRPC_HEAD_UNKNOWN)) return p;
   for (const zcrpc_range& r : schema::unknown(v)) {
     const uint8_t* at = input_ + r.offset;
     if (!r.number) {
@@ -449,7 +395,7 @@ typename Out::Pos Walk<Out>::unknown(Pos p, View v) {
     uint64_t bits = 0;
     wire::Fault fault;
     (void)wire::read_varint(at, at + r.len, &bits, &fault);
-    p = out_.tagged(p, wire::tag(r.number, wire::Type::kVarint), Kind::kUint64, bits);
+    p = out_.number(p, wire::tag(r.number, wire::Type::kVarint), bits);
   }
   return p;
 }

@@ -51,6 +51,7 @@ struct Level {
   uint32_t run_left;
   // How this message is closed.
   enum Close : uint8_t { kRoot, kLength, kGroup, kEntry, kItem } close;
+  bool sparse;
   uint8_t guess, entry_guess;
   uint32_t end_tag;                  // of a group
   size_t at, entry_at;               // length prefix of the message; of the map entry around it
@@ -213,15 +214,18 @@ inline void copy(uint8_t* d, const uint8_t* s, size_t n) {
     d[n - 1] = c;
   }
 }
-// The same with whole blocks, for short strings: up to 31 bytes too many are read and written. `safe` is the last
-// address from which 32 bytes may be read.
+// The same in whole blocks, for the sake of the branch predictor: up to 31 bytes too many are read and written. `safe`
+// is the last address from which 32 bytes may be read.
 inline void copy_blocks(uint8_t* d, const uint8_t* s, size_t n, const uint8_t* safe) {
-  if (n <= 32 && s <= safe) [[likely]] {
-    copy16(d, s);
-    copy16(d + 16, s + 16);
+  if (s + n > safe || n > 512) [[unlikely]] {
+    copy(d, s, n);
     return;
   }
-  copy(d, s, n);
+  size_t i = 0;
+  do {
+    copy16(d + i, s + i);
+    copy16(d + i + 16, s + i + 16);
+  } while ((i += 32) < n);
 }
 
 }  // namespace zcrpc::encode
