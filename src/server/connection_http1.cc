@@ -41,6 +41,7 @@ void Connection::read_held() {
     memcpy(at, held_.data(), n);
     Slice in(at, n);
     parse_http1(&in);
+    worker_->counters().copied_in(n - in.size);
     outlive_block();
     worker_->blocks.handled(n);
     held_.shift(n - in.size);
