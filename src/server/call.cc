@@ -42,6 +42,7 @@ const rpc::Verbs ServerCall::kVerbs = {
 
 ServerCall::ServerCall(Worker* w) : worker_(w) {
   verbs = &kVerbs;
+  refs.store(0, std::memory_order_relaxed);  // its stream is what keeps it, until a handler or an event does
   flags.store(rpc::kServerSide, std::memory_order_relaxed);
   counters = &w->counters();
   h2.self = this;

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* memmem */
+#define _GNU_SOURCE /* memmem, strcasestr */
 /* The copy counters against docs/copies.md: one call on each path of its tables. */
 #include <zlib.h>
 

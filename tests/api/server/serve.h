@@ -97,6 +97,7 @@ static zcrpc_code handler(zcrpc_call *call, const zcrpc_view *request, zcrpc_enc
   if (is(text, "size ")) {
     size_t n = (size_t)atol(word + 5);
     char *big = malloc(n + 1);
+    if (!big) return ZCRPC_RESOURCE_EXHAUSTED;
     memset(big, 'z', n);
     zcrpc_encoder_put_string(reply, PAYLOAD, big, n);
     free(big);

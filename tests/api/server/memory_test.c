@@ -1,0 +1,156 @@
+#define _GNU_SOURCE /* memmem, strcasestr */
+/* The n-th allocation fails, for every n, from the server's making to its answer: the call fails or succeeds, the server
+ * lives, and nothing leaks. One thread, so that all is the same each time; the client allocates nothing. */
+#include <errno.h>
+
+#include "h2.h"
+#include "support/fail_malloc.h"
+
+static char request[4096];
+static size_t request_size;
+static char got[1 << 16];
+static size_t got_size;
+
+/* Whether what has come is a whole answer: by content-length, or by the end of stream 1. */
+static int whole_http1(void) {
+  char *head;
+  got[got_size] = 0;
+  head = strstr(got, "\r\n\r\n");
+  if (!head) return 0;
+  char *length = strcasestr(got, "content-length: ");
+  return got_size >= (size_t)(head + 4 - got) + (length ? (size_t)atol(length + 16) : 0);
+}
+static int whole_h2(void) {
+  size_t at = 0;
+  while (at + 9 <= got_size) {
+    const uint8_t *f = (const uint8_t *)got + at;
+    size_t n = (size_t)f[0] << 16 | (size_t)f[1] << 8 | f[2];
+    if (at + 9 + n > got_size) return 0;
+    if (f[3] == 7 || f[3] == 3 || (f[8] == 1 && f[4] & 1 && f[3] <= 1)) return 1;
+    at += 9 + n;
+  }
+  return 0;
+}
+
+/* Sends the request and turns the loop until the answer is there or the connection has ended; 1: an answer. */
+static int exchange(zcrpc_loop *loop, int port, int (*whole)(void)) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), done = 0;
+  int64_t limit = now_ms() + 5000;
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (connect(fd, (struct sockaddr *)&to, sizeof to)) abort();
+  if (send(fd, request, request_size, MSG_NOSIGNAL) != (ssize_t)request_size) abort();
+  got_size = 0;
+  while (!done && now_ms() < limit) {
+    zcrpc_turn t = {.struct_size = sizeof t, .timeout_ms = 5};
+    zcrpc_loop_turn(loop, &t, NULL);
+    ssize_t n = recv(fd, got + got_size, sizeof got - 1 - got_size, MSG_DONTWAIT);
+    if (n > 0) got_size += (size_t)n, done = whole();
+    if (n == 0 || (n < 0 && errno != EAGAIN)) break;
+  }
+  if (now_ms() >= limit) fail_msg("neither an answer nor an end");
+  close(fd);
+  return done;
+}
+
+/* From nothing to an answer, and back to nothing. -1: the server could not be made; else whether it answered. */
+static int whole_life(int (*whole)(void), zcrpc_error **err) {
+  zcrpc_loop *loop = zcrpc_loop_new(NULL, err);
+  zcrpc_server *s = loop ? zcrpc_server_new(NULL, err) : NULL;
+  int result = -1;
+  if (s && !zcrpc_server_handle(s, method("s.S/Echo"), NULL, handler, NULL, err) && !zcrpc_server_listen(s, "127.0.0.1:0", NULL, err) &&
+      !zcrpc_server_attach(s, loop, err)) {
+    result = exchange(loop, atoi(strrchr(zcrpc_server_address(s, 0), ':') + 1), whole);
+    if (!result) {
+      /* It lives: the same again, and now nothing fails. */
+      fail_malloc_at(0);
+      result = exchange(loop, atoi(strrchr(zcrpc_server_address(s, 0), ':') + 1), whole) ? 0 : -2;
+    }
+  }
+  zcrpc_server_free(s);
+  zcrpc_loop_free(loop);
+  return result;
+}
+
+static void every_allocation(int (*whole)(void)) {
+  for (long n = 1;; n++) {
+    zcrpc_error *err = NULL;
+    long before = fail_malloc_live();
+    fail_malloc_at(n);
+    int result = whole_life(whole, &err);
+    int failed = fail_malloc_stop();
+    if (result == -1 && err) {
+      assert_int_equal(zcrpc_error_code(err), ZCRPC_RESOURCE_EXHAUSTED);
+      failed = 1;
+    }
+    zcrpc_error_free(err);
+    if (result == -2) fail_msg("allocation %ld: the server did not recover", n);
+    if (fail_malloc_live() != before) fail_msg("allocation %ld: %ld blocks leaked", n, fail_malloc_live() - before);
+    if (!failed && result == 1) {
+      print_message("%ld allocations\n", n - 1);
+      assert_true(n > 20);
+      break;
+    }
+    assert_true(n < 2000);
+  }
+}
+
+static void lack_of_memory_breaks_a_server_of_http1(void **state) {
+  (void)state;
+  request_size = (size_t)snprintf(request, sizeof request, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nX-Some: metadata\r\nContent-Type: application/json\r\n"
+                                                           "Content-Length: 22\r\n\r\n{\"text\":\"size 3000\"}  ");
+  every_allocation(whole_http1);
+}
+
+static void lack_of_memory_breaks_an_error(void **state) {
+  (void)state;
+  request_size = (size_t)snprintf(request, sizeof request, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                                                           "Content-Length: 18\r\n\r\n{\"text\":\"detail\"} ");
+  every_allocation(whole_http1);
+}
+
+static void lack_of_memory_breaks_a_server_of_h2(void **state) {
+  static client c;
+  static char m[64];
+  int pair[2];
+  (void)state;
+  server_port = 0;
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  /* What nghttp2's client would send, taken down once. */
+  {
+    nghttp2_session_callbacks *cb;
+    nghttp2_session_callbacks_new(&cb);
+    nghttp2_session_callbacks_set_send_callback(cb, on_send);
+    nghttp2_session_client_new(&c.session, cb, &c);
+    nghttp2_session_callbacks_del(cb);
+    nghttp2_submit_settings(c.session, NGHTTP2_FLAG_NONE, NULL, 0);
+    c.fd = pair[0];
+    grpc(&c, NULL, m, enveloped(m, "hello"));
+    assert_int_equal(nghttp2_session_send(c.session), 0);
+    request_size = (size_t)recv(pair[1], request, sizeof request, 0);
+    h2_free(&c);
+    close(pair[1]);
+  }
+  every_allocation(whole_h2);
+}
+
+static int load(void **state) {
+  (void)state;
+  alarm(170);
+  schema = zcrpc_schema_new(kServeSet, sizeof kServeSet, NULL);
+  return schema ? 0 : -1;
+}
+static int unload(void **state) {
+  (void)state;
+  zcrpc_schema_release(schema);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(lack_of_memory_breaks_a_server_of_http1),
+      cmocka_unit_test(lack_of_memory_breaks_an_error),
+      cmocka_unit_test(lack_of_memory_breaks_a_server_of_h2),
+  };
+  return cmocka_run_group_tests(tests, load, unload);
+}
