@@ -66,7 +66,7 @@ enum class Fault : uint8_t {
   kTagTooLong, kFieldNumber, kWireType, kEndGroup, kPackedSize, kUtf8, kDepth, kBudget, kMemory,
 };
 
-inline constexpr uint32_t kMaxFrames = 256;   // depth limits go up to two less
+inline constexpr uint32_t kOwnFrames = 102;   // for the root and the 100 levels of the default limit
 inline constexpr size_t kMargin = 48;         // fast code, started before this many bytes from the end, stays inside
 inline constexpr size_t kPatch = 256;         // inputs up to this size are copied at once
 
@@ -101,7 +101,8 @@ struct Context {
   const Entry* settle;              // map whose run has just ended out of order
 
   uint8_t patch[kPatch + base::kSlack];
-  Frame frames[kMaxFrames];
+  Frame* frames;         // own_frames, unless the limit is higher
+  Frame own_frames[kOwnFrames];
 
   uint32_t offset(const uint8_t* p) const { return uint32_t(reinterpret_cast<uintptr_t>(p) - reinterpret_cast<uintptr_t>(base)); }
   uint32_t index_offset(const void* p) const { return uint32_t(static_cast<const uint8_t*>(p) - index); }

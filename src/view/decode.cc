@@ -82,7 +82,7 @@ base::Status build(Context* c, const Table* t, base::Slice data, bool slack, con
   c->settle = nullptr;
   c->walk = {};
   c->sp = c->frames;
-  c->sp_end = c->frames + std::min(limits.max_depth, kMaxFrames - 2) + 1;
+  c->sp_end = c->frames + std::min(limits.max_depth, wire::kDeepest) + 1;
   if (!open_region(c, prefix, least)) return base::Status::no_memory();
   open_input(c, data, slack);
   if (!open_root(c, t) || !t->dispatcher->run(c) || !tidy(c)) return report(c, limits);
@@ -96,6 +96,28 @@ base::Status build(Context* c, const Table* t, base::Slice data, bool slack, con
   index->fingerprint = t->message->fingerprint;
   return {};
 }
+
+// Where open messages are kept: in the context, or for higher limits on the heap.
+class Frames {
+ public:
+  Frames(Context* c, const Limits& limits) {
+    c->frames = c->own_frames;
+    if (limits.max_depth < kOwnFrames - 1) return;
+    size_ = (std::min(limits.max_depth, wire::kDeepest) + 2) * sizeof(Frame);
+    heap_ = base::kDefaultAllocator.alloc(size_, nullptr);
+    c->frames = static_cast<Frame*>(heap_);
+  }
+  Frames(const Frames&) = delete;
+  Frames& operator=(const Frames&) = delete;
+  ~Frames() {
+    if (heap_) base::kDefaultAllocator.free(heap_, size_, nullptr);
+  }
+  bool ok() const { return size_ == 0 || heap_; }
+
+ private:
+  void* heap_ = nullptr;
+  size_t size_ = 0;
+};
 
 base::Status too_long(size_t n) {
   return base::Status::format(base::Code::kResourceExhausted, "message of %zu bytes; the limit is %zu", n, wire::kMaxMessage);
@@ -111,6 +133,8 @@ base::Result<schema::View> decode(const Message* type, base::Slice data, bool sl
   if (!t) return not_bound();
   if (data.size > wire::kMaxMessage) return too_long(data.size);
   Context c;
+  const Frames frames(&c, limits);
+  if (!frames.ok()) return base::Status::no_memory();
   c.arena = arena;
   c.budget = budget_for(limits, data.size);
   base::Status status = build(&c, t, data, slack, limits, schema::kAnchorSize, std::min(first_room(data.size), c.budget));
@@ -131,6 +155,8 @@ base::Status index(const Message* type, base::Slice data, const Limits& limits, 
   if (!t) return not_bound();
   if (data.size > wire::kMaxMessage) return too_long(data.size);
   Context c;
+  const Frames frames(&c, limits);
+  if (!frames.ok()) return base::Status::no_memory();
   c.budget = budget_for(limits, data.size);
   base::Status status;
   {

@@ -150,7 +150,7 @@ bool report_overrun(Context* c) {
         break;
       default: {
         const uint8_t* at;
-        p = wire::skip_value(p, end, tag, kMaxFrames, &fault, &at);
+        p = wire::skip_value(p, end, tag, wire::kDeepest, &fault, &at);
         if (!p) return told(Fault::kTruncatedGroup, start, field);
       }
     }
