@@ -206,7 +206,9 @@ void Server::drain(int64_t grace_ms) {
   do {
     if (set && set <= due) break;
   } while (!drain_due_ns_.compare_exchange_weak(set, due));
+  drainers_.fetch_add(1);
   for (Worker* w = workers_.load(); w; w = w->next) w->drain_posted();
+  drainers_.fetch_sub(1);
 }
 
 void Server::stats(zcrpc_stats* out) const {

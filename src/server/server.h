@@ -32,6 +32,10 @@ class Server {
   bool may_open() { return connections_.fetch_add(1, std::memory_order_relaxed) < config_.max_connections; }
   void closed() { connections_.fetch_sub(1, std::memory_order_relaxed); }
   void worker_stopped_listening();
+  // Waits until nobody is within drain, who may have seen a worker before it left its loop. They do not wait for anything.
+  void await_drainers() const {
+    while (drainers_.load() != 0) {}
+  }
 
  private:
   struct Place {
@@ -52,6 +56,7 @@ class Server {
   base::Vec<Place*> places_;
   std::atomic<Worker*> workers_{nullptr};
   std::atomic<uint32_t> worker_count_{0};
+  std::atomic<uint32_t> drainers_{0};   // threads within drain, which may be about to wake a loop
   std::atomic<uint32_t> listening_{0};  // workers that accept, or may come to
   std::atomic<int64_t> drain_due_ns_{0};
   std::atomic<size_t> connections_{0};

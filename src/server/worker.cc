@@ -172,7 +172,7 @@ void Worker::closed(Connection* c) {
 
 void Worker::drain_posted() {
   // Signal-safe: flags, and a task that is queued at most once.
-  if (!drain_posted_.exchange(true)) loop_->post(&drain_task_);
+  if (!left_.load() && !drain_posted_.exchange(true)) loop_->post(&drain_task_);
 }
 
 void Worker::drain() {
@@ -249,6 +249,8 @@ void Worker::detach() {
     if (!attached_) return;
     attached_ = false;
   }
+  left_.store(true);
+  server_->await_drainers();
   for (;;) {  // visitors do not wait for anything, so this is short
     std::lock_guard lock(gate_);
     if (visitors_ == 0) break;

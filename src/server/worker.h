@@ -87,7 +87,7 @@ class Worker {
   bool attached_ = true;
   int visitors_ = 0;
   rpc::Counters counters_;
-  std::atomic<bool> drain_posted_{false}, drained_{false};
+  std::atomic<bool> drain_posted_{false}, drained_{false}, left_{false};
   bool draining_ = false, past_deadline_ = false, listening_ = true;
   int64_t duck_due_ns_ = 0;
   OwnTask drain_task_;

@@ -158,7 +158,7 @@ static stream *h2_request(client *c, const char *path, const char *type, const c
 
 /* Sends, and receives once. 0: the connection ended. */
 static int h2_step(client *c) {
-  static uint8_t in[65536];
+  uint8_t in[65536];
   if (nghttp2_session_send(c->session)) return 0;
   ssize_t n = recv(c->fd, in, sizeof in, 0);
   if (n <= 0) return 0;

@@ -18,7 +18,7 @@ typedef struct answer {
 } answer;
 
 static char pending[1 << 20]; /* received, of later answers */
-static size_t pending_size;
+static _Thread_local size_t pending_size;
 
 static int dial(void) {
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server_port)};
