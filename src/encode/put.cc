@@ -98,11 +98,12 @@ uint32_t next_element(Encoder* e, const Field* f) {
 }
 
 bool push(Encoder* e, const Field* f, uint32_t element, uint8_t guess, const schema::Message* inner) {
-  Frame frame{f, e->type, e->offset(), e->refs, e->cuts.size(), element, e->last, e->last_count, guess};
-  if (!e->frames.push(frame)) {
+  Frame* frame = e->frames.grow(1);
+  if (!frame) [[unlikely]] {
     fail_at(e, f, Status::no_memory());
     return false;
   }
+  *frame = {f, e->type, e->offset(), e->refs, e->cuts.size(), element, e->last, e->last_count, guess};
   e->type = inner;
   e->last = e->last_count = 0;
   e->p += guess;
@@ -256,8 +257,15 @@ void end(Encoder* e) {
   if (e->is_failed) return;
   if (e->is_sealed) return (void)e->grow(1);  // says so
   if (e->frames.empty()) return fail(e, Status(Code::kFailedPrecondition, "end without begin"));
-  Frame top = e->frames.back();
-  if (top.guess == 0) {
+  const Frame& top = e->frames.back();
+  size_t own = e->offset() - top.at - top.guess;
+  uint8_t* length = e->base + top.at;
+  if (top.guess == 1 && own < 0x80 && e->refs == top.refs) {
+    *length = uint8_t(own);
+  } else if (top.guess == 2 && own >= 0x80 && own < 0x4000 && e->refs == top.refs) {
+    length[0] = uint8_t(own | 0x80);
+    length[1] = uint8_t(own >> 7);
+  } else if (top.guess == 0) {
     if (!put_tag(e, wire::tag(top.field->number, wire::Type::kEndGroup))) return;
   } else {
     uint8_t guess = top.guess;
