@@ -114,7 +114,7 @@ void the_path_counts_elements_and_names_keys(void**) {
   refuses(kTree, sub(9, num(1, uint64_t(-7)) + sub(2, "\x09")), 16, "numbered[-7].s0_double", "truncated fixed-width number");
   refuses(kTree, num(5, 1) + num(5, 2) + tag(5, 0) + "\xff", 5, "numbers[2]", "truncated varint");
   refuses(kTree, sub(3, "") + sub(3, sub(102, "\x08")), 8, "kids[1].[viewtest.two.x_tree].id", "truncated varint");
-  refuses(kTree, sub(7, "") + sub(7, "\x10"), 5, "wides[1]", "wire type 6 or 7");
+  refuses(kTree, sub(7, "") + sub(7, "\x0e"), 4, "wides[1]", "wire type 6 or 7");
 }
 
 void bad_utf8_is_refused_wherever_it_stands(void**) {

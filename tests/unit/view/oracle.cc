@@ -22,7 +22,7 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Reflection;
 
 const std::vector<Bound>& schemas() {
-  static const std::vector<Bound> all = [] {
+  static const auto* all = new std::vector<Bound>([] {
     google::protobuf::FileDescriptorSet set;
     for (const auto* file : {viewtest::two::Tree::descriptor()->file(), viewtest::three::Tree::descriptor()->file(), bench::v1::LogBatch::descriptor()->file()}) {
       file->CopyTo(set.add_file());
@@ -40,8 +40,8 @@ const std::vector<Bound>& schemas() {
       made.push_back({*d, *s});
     }
     return made;
-  }();
-  return all;
+  }());
+  return *all;
 }
 
 const std::vector<const PbMessage*>& roots() {
