@@ -341,21 +341,17 @@ bool Http1Parser::chunk_byte(uint8_t c) {
       }
       if (digits_ == 0) return fail(400, "broken chunk size");
       extension_ = 0;
+      in_extension_ = Extension::kBegin;
       if (c == '\r') state_ = State::kSizeLf;
       else if (c == ';') state_ = State::kExtension;
       else return fail(400, "broken chunk size");
       return true;
     }
     case State::kExtension:
-      if (c == '\r') {
-        state_ = State::kSizeLf;
-        return true;
-      }
-      if (!(kClasses.of[c] & kValue)) return fail(400, "a control character in a chunk extension");
-      if (++extension_ > limits_->chunk_extension || ++extensions_ > limits_->extensions) {
+      if (c != '\r' && (++extension_ > limits_->chunk_extension || ++extensions_ > limits_->extensions)) {
         return fail(400, "chunk extensions are too long");
       }
-      return true;
+      return extension_byte(c) || fail(400, "broken chunk extension");
     case State::kSizeLf:
       if (c != '\n') return fail(400, "bare CR behind a chunk size");
       digits_ = 0;
@@ -372,6 +368,40 @@ bool Http1Parser::chunk_byte(uint8_t c) {
   }
 }
 
+// name, name=token or name="quoted", separated by semicolons; without the blanks that the RFC calls bad.
+bool Http1Parser::extension_byte(uint8_t c) {
+  using E = Extension;
+  bool token = kClasses.of[c] & kToken;
+  bool ends = c == '\r' || c == ';';
+  switch (in_extension_) {
+    case E::kQuoted:
+      if (c == '"') in_extension_ = E::kQuoteEnd;
+      if (c == '\\') in_extension_ = E::kEscape;
+      return kClasses.of[c] & kValue;
+    case E::kEscape:
+      in_extension_ = E::kQuoted;
+      return kClasses.of[c] & kValue;
+    case E::kBegin:
+      in_extension_ = E::kName;
+      return token;
+    case E::kEquals:
+      in_extension_ = c == '"' ? E::kQuoted : E::kValue;
+      return token || c == '"';
+    case E::kName:
+      if (c == '=') {
+        in_extension_ = E::kEquals;
+        return true;
+      }
+      break;
+    case E::kValue: break;
+    case E::kQuoteEnd: token = false; break;
+  }
+  if (!ends) return token;
+  in_extension_ = E::kBegin;
+  if (c == '\r') state_ = State::kSizeLf;
+  return true;
+}
+
 // Trailers are checked as headers are, and dropped.
 bool Http1Parser::trailer_byte(uint8_t c) {
   if (++trailer_ > limits_->trailer) return fail(431, "trailers are too long");
@@ -385,6 +415,8 @@ bool Http1Parser::trailer_byte(uint8_t c) {
   }
   Header h;
   if (!field(held_.data(), held_.end() - 2, &h)) return false;
+  // Another parser might take them for the next request's.
+  if (h.name == "content-length" || h.name == "transfer-encoding" || h.name == "host") return fail(400, "framing in a trailer");
   held_.clear();
   return true;
 }

@@ -62,6 +62,7 @@ class Http1Parser {
   bool in_head() const { return state_ == State::kStart && !held_.empty(); }
 
  private:
+  enum class Extension : uint8_t { kBegin, kName, kEquals, kValue, kQuoted, kEscape, kQuoteEnd };
   enum class State : uint8_t { kStart, kBody, kSize, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailer, kEnd, kError };
   struct Framing;
   // All bool ones: false after fail.
@@ -77,11 +78,13 @@ class Http1Parser {
   Event counted(base::Slice* in);
   Event chunked(base::Slice* in);
   bool chunk_byte(uint8_t c);
+  bool extension_byte(uint8_t c);
   bool trailer_byte(uint8_t c);
 
   const Http1Limits* limits_;
   State state_ = State::kStart;
   uint64_t left_ = 0;           // of the body or the chunk
+  Extension in_extension_ = Extension::kBegin;
   uint32_t digits_ = 0;         // of the chunk's size
   size_t extension_ = 0, extensions_ = 0, trailer_ = 0;
   size_t seen_ = 0, line_ = 0;  // of the head: searched up to there; where its last line began

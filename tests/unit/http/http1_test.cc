@@ -109,7 +109,7 @@ void chunks_are_read_wrong(void**) {
   expect(head + "5\r\nhello\r\n0\r\n\r\n", (log + "<hello>\n").c_str());
   expect(head + "0\r\n\r\n", (log + "<>\n").c_str());
   expect(head + "a;name=value;q=\"s\"\r\n0123456789\r\n0B\r\nhello world\r\n000\r\n\r\n", (log + "<0123456789hello world>\n").c_str());
-  expect(head + "1\r\nx\r\n0\r\nA: b\r\nContent-Length: 3\r\n\r\n" + "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+  expect(head + "1\r\nx\r\n0\r\nA: b\r\nContent-Type: x\r\n\r\n" + "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
          (log + "<x>\nGET / @h|host=h\n<>\n").c_str());
   expect(kStart + "transfer-encoding: CHUNKED\r\n\r\n0\r\n\r\n", "POST /p @h chunked|host=h|transfer-encoding=CHUNKED\n<>\n");
   for (const char* bad : {"\r\n", "g\r\n", "-1\r\n", "+1\r\n", "0x1\r\n", " 1\r\n", "1 \r\n", "1 ;x\r\n", "1\n", "1\r\r\n", "1234567890123456\r\n"}) {
@@ -119,9 +119,16 @@ void chunks_are_read_wrong(void**) {
   expect(head + "1\r\nxx\r\n", (log + "400 a chunk longer than its size").c_str());
   expect(head + "1\r\nx\n", (log + "400 a chunk longer than its size").c_str());
   expect(head + "1\r\nx\r\r", (log + "400 a chunk longer than its size").c_str());
-  expect(head + "1;a\nb\r\n", (log + "400 a control character in a chunk extension").c_str());
-  expect(head + std::string("1;a\0b\r\n", 7), (log + "400 a control character in a chunk extension").c_str());
+  for (const char* bad : {"1;a\nb\r\n", "1;a b\r\n", "1; a\r\n", "1;a \r\n", "1;\r\n", "1;;a\r\n", "1;=b\r\n", "1;a=\r\n", "1;a=b=c\r\n", "1;a=\"b\r\n",
+                          "1;a=\"b\"c\r\n", "1;a=b\"c\"\r\n", "1;\x92\r\n", "1;a=\"\\\r\n", "1;a\"\r\n"}) {
+    expect(head + bad, (log + "400 broken chunk extension").c_str());
+  }
+  expect(head + std::string("1;a\0b\r\n", 7), (log + "400 broken chunk extension").c_str());
+  expect(head + "1;a=\"b;\\\" c\";d;e=f\r\nx\r\n0;g\r\n\r\n", (log + "<x>\n").c_str());
   expect(head + "0\r\nA: b\n\r\n", (log + "400 a line that ends without CR").c_str());
+  for (const char* name : {"Content-Length", "transfer-encoding", "HOST"}) {
+    expect(head + "0\r\nA: b\r\n" + name + ": 3\r\n\r\n", (log + "400 framing in a trailer").c_str());
+  }
   expect(head + "0\r\nA b\r\n\r\n", (log + "400 a header without a colon").c_str());
   expect(head + "0\r\nA: b\r\n c\r\n\r\n", (log + "400 a header that goes on in the next line").c_str());
 }
