@@ -4,21 +4,24 @@ if(NOT TARGET zcrpc)
   return()
 endif()
 
-# pkg-config's private part, for those who link libzcrpc.a: what the modules of this build asked for.
+# pkg-config's private part, for those who link libzcrpc.a: what the modules of this build asked for, from the system's
+# shared libraries. Not as Requires.private: --static would then ask for the static closure of libcurl.
 get_property(links GLOBAL PROPERTY ZCRPC_LINKS)
 list(REMOVE_DUPLICATES links)
-set(ZCRPC_PC_REQUIRES_PRIVATE "")
-set(ZCRPC_PC_LIBS_PRIVATE "-lstdc++ -lm -pthread")
+set(ZCRPC_PC_LIBS_PRIVATE "")
 foreach(item IN LISTS links)
   if(item MATCHES "^PkgConfig::ZCRPC_(.*)$")
-    string(APPEND ZCRPC_PC_REQUIRES_PRIVATE " ${ZCRPC_PC_${CMAKE_MATCH_1}}")
+    foreach(name IN LISTS ZCRPC_${CMAKE_MATCH_1}_LIBRARIES)
+      string(APPEND ZCRPC_PC_LIBS_PRIVATE "-l${name} ")
+    endforeach()
   elseif(item MATCHES "/lib([^/]*)\\.(so|a)$")
-    string(PREPEND ZCRPC_PC_LIBS_PRIVATE "-l${CMAKE_MATCH_1} ")
+    string(APPEND ZCRPC_PC_LIBS_PRIVATE "-l${CMAKE_MATCH_1} ")
   endif()
 endforeach()
-string(STRIP "${ZCRPC_PC_REQUIRES_PRIVATE}" ZCRPC_PC_REQUIRES_PRIVATE)
+string(APPEND ZCRPC_PC_LIBS_PRIVATE "-lstdc++ -lm -pthread")
 # Relative to the file itself, so that a staged or moved tree works.
 file(RELATIVE_PATH ZCRPC_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" ZCRPC_PC_UP "${ZCRPC_PC_UP}")
 configure_file(${PROJECT_SOURCE_DIR}/pkgconfig/zcrpc.pc.in ${PROJECT_BINARY_DIR}/zcrpc.pc @ONLY)
 
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")

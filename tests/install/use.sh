@@ -39,7 +39,7 @@ case "$test" in
     rm -rf "$work" && mkdir -p "$work"
     cp -r "$source/examples" "$source/proto" "$work"
     for makefile in "$work"/examples/*/Makefile; do
-      PATH=$stage/bin:$PATH make -C "$(dirname "$makefile")" CFLAGS="-O2 -Wall -Wextra -Werror"
+      CFLAGS="-O2 -Wall -Wextra -Werror" PATH=$stage/bin:$PATH make -C "$(dirname "$makefile")"
     done
     long=$(find "$source/examples" -name '*.c' -exec awk 'END { if (NR > 120) print FILENAME ": " NR " lines" }' {} \;)
     [ -z "$long" ] || { echo "an example is at most 120 lines:"; echo "$long"; exit 1; } ;;
