@@ -25,15 +25,19 @@ bool Out::grow(size_t n) {
 void Out::escaped(base::Slice s, size_t done) {
   // The first `done` bytes and the quote are there already.
   p_ += done + 1;
-  for (;;) {
-    s = s.from(done);
-    if (s.size == 0) break;
-    if (!room(kMaxEscape)) return;
-    p_ += write_escape(*s.data, p_);
-    s = s.from(1);
-    if (!room(s.size + 18)) return;
-    done = copy_plain(s.data, s.size, p_);
-    p_ += done;
+  const uint8_t *at = s.data + done, *end = s.end();
+  while (at < end) {
+    if (!room(size_t(end - at) + kMaxEscape + 18)) return;
+    if (uint8_t c = *at++; c == '"' || c == '\\') {
+      p_[0] = '\\';
+      p_[1] = char(c);
+      p_ += 2;
+    } else {
+      p_ += write_escape(c, p_);
+    }
+    size_t n = copy_plain(at, size_t(end - at), p_);
+    at += n;
+    p_ += n;
   }
   put('"');
 }
