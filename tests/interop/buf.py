@@ -1,0 +1,41 @@
+"""buf curl, connect-go's client: gRPC and Connect against our server."""
+import json
+import os
+
+import support
+from support import SOURCE, check, has
+
+buf = support.tool('buf', 'scripts/deps check fetches it', 'build/deps/npm/node_modules/.bin/buf')
+server = support.telemetry()
+url = server.url + '/telemetry.v1.Telemetry/'
+schema = os.path.join(SOURCE, 'examples/telemetry/telemetry.proto')
+
+
+def call(method, data, *arguments, good=True):
+    return support.run(buf, 'curl', '--schema', schema, *arguments, '-d', json.dumps(data), url + method, good=good)
+
+
+count = 0
+for arguments in (['--protocol', 'grpc', '--http2-prior-knowledge'], ['--protocol', 'connect', '--http2-prior-knowledge'],
+                  ['--protocol', 'connect']):
+    for size in (1, 500):
+        batch = {'records': [{'source': 'buf', 'severity': 'SEVERITY_WARNING', 'text': f'line {i}', 'labels': {'n': str(i)}} for i in range(size)]}
+        answer = support.as_json(call('Ingest', batch, *arguments))
+        count += size
+        check(answer['records'] == str(count), f'{arguments}: {answer}')
+        check(answer['highest'] == 'SEVERITY_WARNING', answer)
+    answer = support.as_json(call('GetSummary', {'source': 'buf'}, *arguments))
+    check(answer['labels'] == str(count), answer)
+    check(call('GetSummary', {}, *arguments) != '', 'an empty request')
+    out = call('Ingest', {'records': [{'source': 'buf'}, {}]}, *arguments, good=False)
+    has(out, '"invalid_argument"', arguments)
+    has(out, 'records[1].source: must not be empty', arguments)
+    has(out, 'google.rpc.BadRequest', arguments)
+    has(call('GetSummary', {'source': 'nobody'}, *arguments, good=False), '"not_found"', arguments)
+    # Verbose: the answer's headers and trailers, as the client sees them.
+    out = call('GetSummary', {}, '-v', *arguments)
+    has(out, 'application/grpc' if 'grpc' in arguments else 'application/', arguments)
+    if 'grpc' in arguments:
+        has(out.lower(), 'grpc-status: 0', arguments)
+server.stop()
+support.done()

@@ -1,0 +1,90 @@
+"""What the interop tests share: servers as programs, commands with a limit, checks that say what was wrong."""
+import atexit
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+SOURCE = os.environ['ZCRPC_SOURCE_DIR']
+BIN = os.environ['ZCRPC_BIN_DIR']
+checks = 0
+
+
+def fail(text):
+    print('FAILED: ' + text)
+    sys.exit(1)
+
+
+def check(truth, what):
+    global checks
+    checks += 1
+    if not truth:
+        fail(what)
+
+
+def has(answer, part, what):
+    check(part in answer, f'{what}: no {part!r} in\n{answer}')
+
+
+def run(*command, data=None, good=True):
+    """What the command printed; good: whether it is to succeed (None: either)."""
+    done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=False)
+    out = done.stdout.decode('utf-8', 'replace') + done.stderr.decode('utf-8', 'replace')
+    check(good is None or (done.returncode == 0) == good, f'{" ".join(map(str, command))}: status {done.returncode}\n{out}')
+    return out
+
+
+class Server:
+    """One of our programs that says where it listens."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen([os.path.join(BIN, command[0])] + list(command[1:]), stdout=subprocess.PIPE, text=True)
+        atexit.register(self.kill)
+        line = self.process.stdout.readline().split()
+        if len(line) != 2 or line[0] != 'listening':
+            fail(f'{command[0]}: says {line}')
+        self.address = line[1]
+        self.url = 'http://' + line[1]
+
+    def stop(self):
+        """It drains and ends with 0; what it had still to say."""
+        self.process.send_signal(signal.SIGTERM)
+        rest = self.process.communicate(timeout=30)[0]
+        check(self.process.returncode == 0, f'{self.process.args}: status {self.process.returncode}')
+        return rest
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+
+
+def tool(name, hint, *places):
+    for place in places:
+        path = os.path.join(SOURCE, place)
+        if os.path.exists(path):
+            return path
+    found = shutil.which(name)
+    if not found:
+        fail(f'{name} is not there; {hint}')
+    return found
+
+
+def telemetry():
+    return Server('telemetry-server', '127.0.0.1:0')
+
+
+def bench():
+    return Server('zcrpc-bench-server', '--port', '0', '--threads', '1')
+
+
+def done():
+    print(f'{checks} checks passed')
+
+
+def as_json(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        fail(f'not JSON: {text}')
