@@ -75,7 +75,7 @@ void a_wrong_guess_of_a_length_moves_the_bytes(void**) {
   Bench b;
   Encoder* e = b.start("t.All");
   std::string want;
-  for (size_t n : {0, 1, 125, 130, 3, 16370, 16390, 7, 300, 2100000, 1}) {
+  for (size_t n : std::initializer_list<size_t>{0, 1, 125, 130, 3, 16370, 16390, 7, 300, 2100000, 1}) {
     std::string s(n, 'x');
     encode::begin(e, 40);
     text(e, 1, s);
