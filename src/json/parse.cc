@@ -135,7 +135,7 @@ bool Parser::field(const Message* type, const Field* f, size_t seen, const uint8
         if (word & mask) success = r_.wrong_at(at, "another field of the same oneof was set before");
         word |= mask;
       }
-      success = success && (f->shape == Shape::kSingular ? singular(f) : f->shape == Shape::kMap ? map(f) : list(f)) && good();
+      success = success && (f->shape == Shape::kSingular ? singular(f) : f->shape == Shape::kMap ? map(f) : list(f));
     }
   }
   note(success);

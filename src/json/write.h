@@ -27,7 +27,8 @@ constexpr size_t base64_size(size_t n, bool padded) { return padded ? (n + 2) / 
 // Writes base64_size(s.size, padded) characters.
 void base64_write(base::Slice s, Alphabet alphabet, bool padded, char* out);
 void append_base64(base::String* out, base::Slice s, Alphabet alphabet, bool padded);
-// Reads either alphabet, with or without padding. out takes up to text.size() / 4 * 3 + 2 bytes.
+// Reads either alphabet, with or without padding. out takes up to text.size() / 4 * 3 + 2 bytes; it may be the text's own
+// memory.
 // False: a character that does not belong, or an impossible length.
 bool base64_read(std::string_view text, uint8_t* out, size_t* size);
 
