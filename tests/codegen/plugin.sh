@@ -39,23 +39,27 @@ cmp "$out/alias/names/comments.zcrpc.h" "$source/tests/codegen/golden/names/comm
 if printf 'nonsense\377' | "$plugin" >/dev/null 2>&1; then exit 1; fi
 
 npm=$source/build/deps/npm/node_modules/.bin
-if [ -x "$npm/protoc" ]; then
-  mkdir "$out/npm"
-  "$npm/protoc" --plugin=protoc-gen-zcrpc="$plugin" --zcrpc_out="lang=c:$out/npm" -I. editions/editions.proto names/hostile.proto
-  for std in gnu99 c99; do gcc -std=$std -Wall -Wextra -Werror -fsyntax-only -I"$source/include" -I"$out/npm" "$out/npm/editions/editions.zcrpc.c"; done
-  grep -q 'editions_Message_has_explicit' "$out/npm/editions/editions.zcrpc.h"
-  if grep -q 'editions_Message_has_implicit' "$out/npm/editions/editions.zcrpc.h"; then exit 1; fi
-  cmp "$out/npm/names/hostile.zcrpc.h" "$source/tests/codegen/golden/names/hostile.zcrpc.h"
-  echo "npm's protoc: as expected"
+if [ ! -x "$npm/protoc" ] || [ ! -x "$npm/buf" ]; then
+  echo "npm's protoc and buf are not there: scripts/deps check installs them"
+  exit 1
 fi
-if [ -x "$npm/buf" ]; then
-  mkdir "$out/buf" "$out/cache"
-  cp -r . "$out/buf/protos"
-  cd "$out/buf"
-  printf 'version: v2\nmodules:\n  - path: protos\n' >buf.yaml
-  printf 'version: v2\nplugins:\n  - local: %s\n    out: gen\n    opt: lang=c\n' "$plugin" >buf.gen.yaml
-  BUF_CACHE_DIR="$out/cache" "$npm/buf" generate --path protos/names/comments.proto --path protos/editions/editions.proto
-  cmp gen/names/comments.zcrpc.h "$source/tests/codegen/golden/names/comments.zcrpc.h"
-  test -s gen/editions/editions.zcrpc.c
-  echo "buf generate: as expected"
-fi
+mkdir "$out/npm"
+"$npm/protoc" --plugin=protoc-gen-zcrpc="$plugin" --zcrpc_out="lang=c:$out/npm" -I. \
+  editions/editions.proto editions/newest.proto names/hostile.proto
+for file in editions newest; do
+  gcc -std=c99 -Wall -Wextra -Werror -fsyntax-only -I"$source/include" -I"$out/npm" "$out/npm/editions/$file.zcrpc.c"
+done
+grep -q 'editions_Message_has_explicit' "$out/npm/editions/editions.zcrpc.h"
+if grep -q 'editions_Message_has_implicit' "$out/npm/editions/editions.zcrpc.h"; then exit 1; fi
+cmp "$out/npm/names/hostile.zcrpc.h" "$source/tests/codegen/golden/names/hostile.zcrpc.h"
+echo "npm's protoc: as expected"
+
+mkdir "$out/buf" "$out/cache"
+cp -r . "$out/buf/protos"
+cd "$out/buf"
+printf 'version: v2\nmodules:\n  - path: protos\n' >buf.yaml
+printf 'version: v2\nplugins:\n  - local: %s\n    out: gen\n    opt: lang=c\n' "$plugin" >buf.gen.yaml
+BUF_CACHE_DIR="$out/cache" "$npm/buf" generate --path protos/names/comments.proto --path protos/editions/editions.proto
+cmp gen/names/comments.zcrpc.h "$source/tests/codegen/golden/names/comments.zcrpc.h"
+test -s gen/editions/editions.zcrpc.c
+echo "buf generate: as expected"
