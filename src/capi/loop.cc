@@ -42,7 +42,11 @@ base::Result<Loop*> Loop::make(const net::Loop::Options& o) {
   }
   l->net = *made;
   l->hub.pushed_user = l;
-  l->hub.pushed = [](rpc::Hub*, void* user) { static_cast<Loop*>(user)->net->want_turn(); };
+  l->hub.pushed = [](rpc::Hub*, void* user) {
+    auto* self = static_cast<Loop*>(user);
+    self->fresh = true;
+    self->net->want_turn();
+  };
   return l;
 }
 
@@ -248,8 +252,9 @@ Status turn(Loop* l, zcrpc_turn* t) {
   l->net->sleep(t ? t->timeout_ms : 0);
   l->hub.run_functions();
   if (takes && s.ok()) take_events(l, t);
-  // What did not fit keeps the descriptor readable. A caller that takes no events is not woken for them again.
-  l->net->want_turn(takes && l->hub.waiting());
+  // What waits keeps the descriptor readable. A caller that takes no events is told once, and not again for the same.
+  l->net->want_turn(l->hub.waiting() && (takes || l->fresh));
+  l->fresh = false;
   l->net->end();
   return s;
 }

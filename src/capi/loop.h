@@ -12,6 +12,7 @@ struct Loop {
   rpc::Hub hub;
   rpc::Event* delivered = nullptr;  // events whose addresses the caller reads until the next turn
   rpc::Event* lent = nullptr;       // BORROWED ones, until OP_RELEASE
+  bool fresh = false;               // [inside] an event was queued since the last turn ended
 
   ~Loop();
   static base::Result<Loop*> make(const net::Loop::Options& o);

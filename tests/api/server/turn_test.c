@@ -41,7 +41,7 @@ static void *run_client(void *user) {
   return NULL;
 }
 static stream *ask(const char *text) {
-  char *own = malloc(256);
+  static char own[256];
   return h2_request(&c, "/s.S/Turn", "application/grpc", NULL, own, enveloped(own, text));
 }
 
@@ -320,6 +320,23 @@ static void a_client_that_leaves_gets_no_done(void **state) {
   assert_int_equal(t.event_count, 0);
 }
 
+static void an_event_queued_in_a_turn_that_takes_none_is_not_announced(void **state) {
+  struct pollfd p = {.events = POLLIN};
+  (void)state;
+  zcrpc_turn t = turn_of(0, 1);
+  for (int i = 0; i < 20; i++) zcrpc_loop_turn(loop, &t, NULL), usleep(1000);
+  p.fd = zcrpc_loop_fd(loop);
+  assert_int_equal(poll(&p, 1, 0), 0);
+  zcrpc_buffer_release(zcrpc_loop_wrap(loop, "", 0, 5, NULL));
+  assert_int_equal(zcrpc_loop_turn(loop, NULL, NULL), ZCRPC_OK); /* queues RELEASED, and takes nothing */
+  assert_int_equal(poll(&p, 1, 0), 1);
+  assert_int_equal(zcrpc_loop_turn(loop, NULL, NULL), ZCRPC_OK);
+  assert_int_equal(poll(&p, 1, 0), 0); /* said once is enough */
+  assert_int_equal(zcrpc_loop_turn(loop, &t, NULL), ZCRPC_OK);
+  assert_int_equal(t.event_count, 1);
+  assert_int_equal(events[0].kind, ZCRPC_EVENT_RELEASED);
+}
+
 static void run_takes_routes_that_it_cannot_serve(void **state) {
   zcrpc_error *err = NULL;
   (void)state;
@@ -350,6 +367,7 @@ int main(void) {
       cmocka_unit_test(a_sleeping_turn_keeps_answers_from_other_threads_waiting),
       cmocka_unit_test(the_loop_does_not_nest_in_another_poller),
       cmocka_unit_test(a_client_that_leaves_gets_no_done),
+      cmocka_unit_test(an_event_queued_in_a_turn_that_takes_none_is_not_announced),
       cmocka_unit_test(run_takes_routes_that_it_cannot_serve),
       cmocka_unit_test(a_drained_server_does_not_say_so),
   };
