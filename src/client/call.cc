@@ -348,7 +348,7 @@ Status UnaryCall::outcome(Status transport) {
   }
   ZCRPC_TRY(answer_.finish());
   rpc::MessageReader& reader = answer_.reader();
-  rpc::Counters::add(counters->copies_in, reader.copies);
+  if (reader.bytes_copied) rpc::Counters::add(counters->copies_in, reader.copies);
   rpc::Counters::add(counters->bytes_copied_in, reader.bytes_copied);
   return decode_reply();
 }

@@ -316,6 +316,30 @@ static void a_request_that_may_have_been_served_is_not_sent_twice(void **state) 
   zcrpc_channel_free(other);
 }
 
+/* What docs/copies.md says of the client, call by call. */
+static void assert_copies(const zcrpc_method *m, const char *odd, const char *text, int get_limit, int in, int bytes_in, int out, int bytes_out) {
+  zcrpc_channel *ch = channel_with(server.target, ZCRPC_CHANNEL_USE_GET, get_limit);
+  zcrpc_call *c = open_call(ch, m, odd, text);
+  zcrpc_stats stats = {.struct_size = sizeof stats};
+  assert_good(c, text ? text : "");
+  zcrpc_channel_stats(ch, &stats);
+  assert_int_equal(stats.copies_in, in);
+  assert_int_equal(stats.bytes_copied_in, bytes_in);
+  assert_int_equal(stats.copies_out, out);
+  assert_int_equal(stats.bytes_copied_out, bytes_out);
+  zcrpc_call_release(c);
+  zcrpc_channel_free(ch);
+}
+
+static void copies_are_those_that_the_page_names(void **state) {
+  (void)state;
+  assert_copies(echo, NULL, "hello", 0, 1, 7, 1, 7);
+  assert_copies(echo, NULL, NULL, 0, 0, 0, 0, 0);
+  assert_copies(echo, "chunked", "in pieces of seven bytes", 0, 1, 26, 1, 26);
+  assert_copies(echo, "gzip", "hello", 0, 0, 0, 1, 7);
+  assert_copies(get, NULL, "hello", 1000, 1, 7, 0, 0);
+}
+
 static void a_call_is_made_once(void **state) {
   zcrpc_channel *ch = channel();
   zcrpc_call *c = open_call(ch, echo, NULL, "hello");
@@ -430,6 +454,7 @@ int main(void) {
       cmocka_unit_test(an_answer_that_is_no_connect_error_is_mapped_by_its_status),
       cmocka_unit_test(a_broken_answer_is_never_a_reply),
       cmocka_unit_test(a_request_that_may_have_been_served_is_not_sent_twice),
+      cmocka_unit_test(copies_are_those_that_the_page_names),
       cmocka_unit_test(a_call_is_made_once),
       cmocka_unit_test(a_mistake_in_the_message_is_told_before_anything_is_sent),
       cmocka_unit_test(wrong_targets_and_methods_are_refused),
