@@ -203,6 +203,34 @@ static void a_view_is_written_again(void **state) {
   zcrpc_arena_free(a);
 }
 
+static void a_large_part_of_a_counted_message_goes_by_reference(void **state) {
+  zcrpc_encoder *e = zcrpc_encoder_new(all, NULL);
+  zcrpc_arena *a = zcrpc_arena_new(NULL);
+  zcrpc_buffer *b = NULL;
+  const zcrpc_view *v;
+  zcrpc_slice parts[2], whole;
+  size_t count = 0;
+  static char big[20000];
+  (void)state;
+  memset(big, 'x', sizeof big);
+  zcrpc_encoder_begin(e, 19);
+  zcrpc_encoder_put_string(e, 1, big, sizeof big);
+  zcrpc_encoder_end(e);
+  b = zcrpc_encoder_finish(e, NULL);
+  zcrpc_buffer_slice(b, &whole);
+  v = zcrpc_view_decode_buffer(all, b, NULL, a, NULL);
+  assert_non_null(v);
+  zcrpc_buffer_release(b);
+  zcrpc_encoder_reset(e, all);
+  zcrpc_encoder_put_view(e, 40, zcrpc_view_message(v, 19));
+  assert_int_equal(zcrpc_encoder_gather(e, parts, 2, &count, NULL), ZCRPC_OK);
+  assert_int_equal(count, 2);
+  assert_true(parts[1].data > whole.data && parts[1].data + parts[1].len == whole.data + whole.len);
+  zcrpc_arena_free(a); /* the encoder holds the bytes on its own */
+  assert_int_equal(parts[1].data[sizeof big], 'x');
+  zcrpc_encoder_free(e);
+}
+
 static void write_some(zcrpc_encoder *e) {
   int i;
   zcrpc_encoder_reset(e, all);
@@ -263,6 +291,7 @@ int main(void) {
       cmocka_unit_test(mistakes_are_told_at_the_end),
       cmocka_unit_test(large_parts_stay_where_they_are),
       cmocka_unit_test(a_view_is_written_again),
+      cmocka_unit_test(a_large_part_of_a_counted_message_goes_by_reference),
       cmocka_unit_test(a_warm_encoder_allocates_nothing),
       cmocka_unit_test(running_out_of_memory_is_told_and_leaks_nothing),
   };
