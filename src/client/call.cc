@@ -399,6 +399,8 @@ void UnaryCall::abort(Status why) {
 
 // [inside] The one end of every call.
 void UnaryCall::finish(Status s) {
+  if (finished_) return;  // it ended by itself while its last reference was being dropped
+  finished_ = true;
   channel_->loop()->clear_timer(&deadline_);
   channel_->delist(this);
   rpc::Counters::add(counters->calls_now, uint64_t(-1));

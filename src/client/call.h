@@ -65,6 +65,7 @@ class UnaryCall : public rpc::Call, private HttpSink {
   CallConfig config_;
   std::atomic<State> state_{State::kNew};
   bool blocking_ = false;
+  bool finished_ = false;              // [inside]
   base::Metadata request_headers_;     // the application's
   base::BufferRef message_;            // of the request, in the codec; until it has begun
   Request request_;

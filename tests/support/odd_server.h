@@ -16,7 +16,7 @@ typedef struct odd_server {
 } odd_server;
 
 /* path: of a local socket, or NULL for a port. 0: it runs. */
-static int odd_server_start(odd_server *s, const char *path) {
+static inline int odd_server_start(odd_server *s, const char *path) {
   int in[2], out[2];
   char script[512], line[160];
   FILE *told;
@@ -41,7 +41,7 @@ static int odd_server_start(odd_server *s, const char *path) {
   return 0;
 }
 
-static void odd_server_stop(odd_server *s) {
+static inline void odd_server_stop(odd_server *s) {
   close(s->stop);
   waitpid(s->pid, NULL, 0);
 }
