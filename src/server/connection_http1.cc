@@ -21,10 +21,6 @@ bool Connection::feed_http1(Slice bytes) {
     worker_->counters().copied_in(bytes.size);
     if (!held_.append(bytes.data, bytes.size)) broken_ = true;
   }
-  if (parser_.in_head() && head_due_ns_ == 0) {
-    head_due_ns_ = worker_->loop()->now() + worker_->config().head_ms * kMs;
-    expect_by(head_due_ns_);
-  }
   return !broken_;
 }
 
@@ -53,7 +49,12 @@ void Connection::read_held() {
 void Connection::parse_http1(Slice* in) {
   while (!ending_ && !broken_) {
     switch (parser_.next(in, &worker_->heads)) {
-      case http::Http1Parser::Event::kMore: return;
+      case http::Http1Parser::Event::kMore:
+        if (parser_.in_head() && head_due_ns_ == 0) {
+          head_due_ns_ = worker_->loop()->now() + worker_->config().head_ms * kMs;
+          expect_by(head_due_ns_);
+        }
+        return;
       case http::Http1Parser::Event::kHead:
         begin_http1(!in->empty());
         worker_->heads.reset();

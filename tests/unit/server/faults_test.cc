@@ -1,0 +1,168 @@
+// The n-th system call fails, for every n and in several ways: at worst the connection that it was for is closed, and
+// the next one is served.
+#include "unit/server/harness.h"
+
+#include "support/cmocka.h"
+
+using namespace zcrpc;
+using net::Io;
+
+namespace {
+
+// Wraps the system's table: the call numbered `at` fails with `error`.
+struct Faults {
+  Io io = *net::system_io();
+  long count = 0, at = 0;
+  int error = 0;
+  bool hit = false;
+} g;
+
+template <auto Member, class... A>
+auto faulty(void*, A... a) {
+  using R = decltype((net::system_io()->*Member)(nullptr, a...));
+  if constexpr (!std::is_void_v<R>) {
+    if (++g.count == g.at) {
+      g.hit = true;
+      return R(-g.error);
+    }
+  }
+  return (net::system_io()->*Member)(nullptr, a...);
+}
+
+template <auto Member>
+struct Wrap;
+template <class R, class... A, R (*Io::*Member)(void*, A...)>
+struct Wrap<Member> {
+  static R call(void* u, A... a) { return faulty<Member, A...>(u, a...); }
+};
+
+void wrap_all() {
+  g.io.socket = Wrap<&Io::socket>::call;
+  g.io.bind = Wrap<&Io::bind>::call;
+  g.io.listen = Wrap<&Io::listen>::call;
+  g.io.accept = Wrap<&Io::accept>::call;
+  g.io.getsockname = Wrap<&Io::getsockname>::call;
+  g.io.setsockopt = Wrap<&Io::setsockopt>::call;
+  g.io.shutdown = Wrap<&Io::shutdown>::call;
+  g.io.recv = Wrap<&Io::recv>::call;
+  g.io.send = Wrap<&Io::send>::call;
+  g.io.sendv = Wrap<&Io::sendv>::call;
+  g.io.epoll_create = Wrap<&Io::epoll_create>::call;
+  g.io.epoll_ctl = Wrap<&Io::epoll_ctl>::call;
+  g.io.epoll_wait = Wrap<&Io::epoll_wait>::call;
+  g.io.eventfd = Wrap<&Io::eventfd>::call;
+  g.io.timerfd = Wrap<&Io::timerfd>::call;
+  g.io.timerfd_set = Wrap<&Io::timerfd_set>::call;
+  g.io.random = Wrap<&Io::random>::call;
+}
+
+int open_descriptors() {
+  int n = 0;
+  for (int fd = 3; fd < 256; fd++) n += fcntl(fd, F_GETFD) != -1;
+  return n;
+}
+
+// Two requests on one connection, and one on another.
+void each_call_fails(int error) {
+  std::string body = std::string("\x1a\xc0\x84\x3d", 4) + std::string(1'000'000, 'x');
+  for (long n = 1;; n++) {
+    int before = open_descriptors();
+    g.count = 0;
+    g.at = n;
+    g.error = error;
+    g.hit = false;
+    Harness h;
+    base::Status s = h.start(&g.io);
+    if (s.ok()) {
+      int fd = dial(h.port);
+      assert_true(fd >= 0);
+      bool closed;
+      std::string answers;
+      say(fd, post("\x0a\x05hello"));
+      answers = hear(&h, fd, "\x0a\x05hello", 3000, &closed);
+      if (!closed) {
+        assert_true(answers.starts_with("HTTP/1.1 200 OK\r\n"));
+        std::string big = post(body);
+        for (size_t at = 0; at < big.size() && !closed;) {  // more than the sockets hold
+          ssize_t k = send(fd, big.data() + at, big.size() - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+          if (k > 0) at += size_t(k);
+          if (k < 0 && errno != EAGAIN) closed = true;
+          h.turn(0);
+        }
+        if (!closed) {
+          answers = hear(&h, fd, "xxxx", 20, &closed);
+          for (int64_t limit = ms_now() + 5000; !closed && answers.size() < body.size() && ms_now() < limit;)
+            answers += hear(&h, fd, "", 5, &closed);
+          if (!closed) assert_true(answers.starts_with("HTTP/1.1 200 OK\r\n") && answers.ends_with("xxxx"));
+        }
+      }
+      close(fd);
+      // Whatever it was: the server serves.
+      int other = dial(h.port);
+      assert_true(other >= 0);
+      say(other, post("\x0a\x05other"));
+      answers = hear(&h, other, "\x0a\x05other", 3000, &closed);
+      if (!answers.ends_with("\x0a\x05other") && g.hit) {  // this one was the victim: the next one, then
+        close(other);
+        other = dial(h.port);
+        say(other, post("\x0a\x05other"));
+        answers = hear(&h, other, "\x0a\x05other", 3000, &closed);
+      }
+      if (!answers.ends_with("\x0a\x05other")) fail_msg("after call %ld failed with %d the server served nobody", n, error);
+      close(other);
+    } else {
+      assert_true(g.hit);
+    }
+    h.stop();
+    if (open_descriptors() != before) fail_msg("call %ld: %d descriptors leaked", n, open_descriptors() - before);
+    if (!g.hit) {
+      print_message("%ld system calls\n", n - 1);
+      assert_true(n > 30);
+      return;
+    }
+    assert_true(n < 5000);
+  }
+}
+
+void a_failing_system_call_stops_the_server(void**) {
+  wrap_all();
+  each_call_fails(ENOMEM);
+}
+void a_connection_that_breaks_takes_others_along(void**) { each_call_fails(ECONNRESET); }
+void an_interrupted_call_loses_bytes(void**) { each_call_fails(EINTR); }
+
+// Sockets that take and give one byte at a time: nothing is lost or out of order.
+void short_reads_and_writes_lose_bytes(void**) {
+  g = {};
+  g.io = *net::system_io();
+  g.io.recv = [](void*, int fd, void* p, size_t n) { return net::system_io()->recv(nullptr, fd, p, n ? 1 : 0); };
+  g.io.send = [](void*, int fd, const void* p, size_t n) { return net::system_io()->send(nullptr, fd, p, n > 7 ? 7 : n); };
+  g.io.sendv = [](void*, int fd, const iovec* v, size_t) {
+    return net::system_io()->send(nullptr, fd, v->iov_base, v->iov_len > 5 ? 5 : v->iov_len);
+  };
+  Harness h;
+  assert_true(h.start(&g.io).ok());
+  int fd = dial(h.port);
+  std::string body = "\x1a\xd0\x0f" + std::string(2000, 'y');
+  say(fd, post(body) + post("\x0a\x03two"));
+  bool closed;
+  std::string got = hear(&h, fd, "\x0a\x03two", 10000, &closed);
+  size_t at = got.find("\r\n\r\n");
+  assert_true(at != got.npos);
+  assert_true(got.compare(at + 4, body.size(), body) == 0);
+  assert_true(got.ends_with("\x0a\x03two"));
+  close(fd);
+  h.stop();
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(a_failing_system_call_stops_the_server),
+      cmocka_unit_test(a_connection_that_breaks_takes_others_along),
+      cmocka_unit_test(an_interrupted_call_loses_bytes),
+      cmocka_unit_test(short_reads_and_writes_lose_bytes),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,106 @@
+// A server over its own loop in one thread, with a table of system calls that a test may interfere with, and an opaque
+// method, /s.S/Echo, whose requests are answered with their own bytes through events.
+#pragma once
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+
+#include "net/loop.h"
+#include "server/server.h"
+
+struct Harness {
+  zcrpc::net::Loop* loop = nullptr;
+  zcrpc::rpc::Hub hub;
+  zcrpc::server::Server* server = nullptr;
+  zcrpc::schema::Method method{};
+  bool answer = true;   // else requests are left waiting
+  int requests = 0, port = 0;
+
+  // What went wrong, if anything did; empty: it serves.
+  zcrpc::base::Status start(const zcrpc::net::Io* io, zcrpc::server::Config config = {}) {
+    zcrpc::net::Loop::Options o;
+    o.io = io;
+    auto made_loop = zcrpc::net::Loop::make(o);
+    if (!made_loop.ok()) return made_loop.take_status();
+    loop = *made_loop;
+    auto made = zcrpc::server::Server::make(config, o);
+    if (!made.ok()) return made.take_status();
+    server = *made;
+    method.path = "/s.S/Echo";
+    zcrpc::server::Route r;
+    r.method = &method;
+    ZCRPC_TRY(server->set(r));
+    ZCRPC_TRY(server->listen("127.0.0.1:0"));
+    port = atoi(strrchr(server->address(0), ':') + 1);
+    return server->attach(loop, &hub);
+  }
+  void stop() {
+    zcrpc::server::Server::free(server);
+    while (zcrpc::rpc::Event* e = hub.front()) {
+      hub.pop();
+      hub.release(e);
+    }
+    zcrpc::net::Loop::free(loop);
+  }
+  void turn(int ms) {
+    if (!loop->begin().ok()) return;
+    loop->sleep(ms);
+    while (zcrpc::rpc::Event* e = hub.front()) {
+      hub.pop();
+      if (e->record.kind == ZCRPC_EVENT_REQUEST) {
+        requests++;
+        if (answer) {
+          zcrpc_op op{};
+          op.kind = ZCRPC_OP_FINISH;
+          zcrpc::base::Slice bytes(reinterpret_cast<const void*>(uintptr_t(e->record.data)), e->record.len);
+          zcrpc::base::Status s = e->call->verbs->op(e->call, &op, bytes, nullptr, {});
+          (void)s.ok();
+        }
+      }
+      hub.release(e);
+    }
+    loop->end();
+  }
+};
+
+inline int64_t ms_now() { return zcrpc::net::system_io()->monotonic_ns(nullptr) / 1'000'000; }
+
+inline int dial(int port) {
+  sockaddr_in a{};
+  a.sin_family = AF_INET;
+  a.sin_port = htons(uint16_t(port));
+  a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof a) != 0) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+inline void say(int fd, std::string_view s) { (void)!send(fd, s.data(), s.size(), MSG_NOSIGNAL); }
+
+// Turns until the peer has sent something that ends in `end`, or has closed, or ms have passed. closed: it has.
+inline std::string hear(Harness* h, int fd, std::string_view end, int64_t ms, bool* closed) {
+  std::string got;
+  *closed = false;
+  for (int64_t limit = ms_now() + ms; ms_now() < limit;) {
+    h->turn(2);
+    char b[65536];
+    ssize_t n = recv(fd, b, sizeof b, MSG_DONTWAIT);
+    if (n > 0) got.append(b, size_t(n));
+    if (n == 0 || (n < 0 && errno != EAGAIN)) *closed = true;
+    if (*closed || (!end.empty() && got.ends_with(end))) break;
+  }
+  return got;
+}
+
+inline std::string post(std::string_view body) {
+  return "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + std::string(body);
+}

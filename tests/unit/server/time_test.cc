@@ -1,0 +1,149 @@
+// What a peer may take its time for, with limits of a tenth of a second instead of those of production.
+#include "unit/server/harness.h"
+
+#include "support/cmocka.h"
+
+using namespace zcrpc;
+
+namespace {
+
+constexpr int kLimit = 150;
+
+server::Config hasty() {
+  server::Config c;
+  c.head_ms = kLimit;
+  c.idle_ms = kLimit;
+  c.stall_ms = kLimit;
+  c.body_grace_ms = kLimit;
+  c.body_rate = 1'000'000;
+  c.linger_ms = 50;
+  c.drain_ping_ms = kLimit;
+  return c;
+}
+
+// Says `text` on a new connection and waits for the server to end it: ms that took; *got: what it said.
+int64_t until_closed(const server::Config& c, std::string_view text, std::string* got) {
+  Harness h;
+  assert_true(h.start(net::system_io(), c).ok());
+  int fd = dial(h.port);
+  int64_t start = ms_now();
+  say(fd, text);
+  bool closed;
+  *got = hear(&h, fd, "", 5000, &closed);
+  assert_true(closed);
+  int64_t took = ms_now() - start;
+  close(fd);
+  h.stop();
+  return took;
+}
+
+void a_peer_that_says_nothing_is_kept(void**) {
+  std::string got;
+  int64_t took = until_closed(hasty(), "", &got);
+  assert_true(took >= kLimit - 10 && took < 3000);
+  assert_true(got.empty());
+  took = until_closed(hasty(), "PRI * HT", &got);
+  assert_true(took >= kLimit - 10 && took < 3000);
+}
+
+void a_head_that_dawdles_is_waited_for(void**) {
+  std::string got;
+  server::Config c = hasty();
+  c.idle_ms = 60'000;
+  int64_t took = until_closed(c, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nX: y", &got);
+  assert_true(took >= kLimit - 10 && took < 3000);
+  assert_true(got.starts_with("HTTP/1.1 408 "));
+  // After a first request too.
+  took = until_closed(c, post("\x0a\x01x") + "POST /s.S", &got);
+  assert_true(took < 3000);
+  assert_true(got.find("HTTP/1.1 200 OK") == 0 && got.find("HTTP/1.1 408 ") != got.npos);
+}
+
+void a_preface_without_settings_is_waited_for(void**) {
+  std::string got;
+  server::Config c = hasty();
+  c.idle_ms = 60'000;
+  int64_t took = until_closed(c, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &got);
+  assert_true(took >= kLimit - 10 && took < 3000);
+}
+
+void a_body_that_drips_is_waited_for(void**) {
+  std::string got;
+  server::Config c = hasty();
+  c.idle_ms = 60'000;
+  int64_t took = until_closed(c, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nContent-Length: 100000\r\n\r\n\x0a", &got);
+  assert_true(took < 4000);
+  assert_true(got.starts_with("HTTP/1.1 504 "));
+}
+
+void an_idle_connection_is_kept_for_ever_or_a_busy_one_reaped(void**) {
+  std::string got;
+  int64_t took = until_closed(hasty(), post("\x0a\x01x"), &got);
+  assert_true(took >= kLimit - 10 && took < 3000);
+  assert_true(got.starts_with("HTTP/1.1 200 OK"));
+  // A call that is being handled is not idleness.
+  Harness h;
+  h.answer = false;
+  assert_true(h.start(net::system_io(), hasty()).ok());
+  int fd = dial(h.port);
+  say(fd, post("\x0a\x01x"));
+  bool closed;
+  got = hear(&h, fd, "", 4 * kLimit, &closed);
+  assert_false(closed);
+  assert_int_equal(h.requests, 1);
+  close(fd);
+  h.stop();
+}
+
+void a_peer_that_reads_nothing_is_kept(void**) {
+  Harness h;
+  server::Config c = hasty();
+  c.body_grace_ms = c.idle_ms = 60'000;
+  assert_true(h.start(net::system_io(), c).ok());
+  int fd = dial(h.port), small = 4096;
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  std::string one = post(std::string("\x1a\xc0\x84\x3d", 4) + std::string(1'000'000, 'x'));
+  size_t sent = 0, all = 20 * one.size();
+  int64_t start = ms_now();
+  for (; ms_now() - start < 6000 && h.server; h.turn(1)) {
+    if (sent < all) {
+      ssize_t n = send(fd, one.data() + sent % one.size(), one.size() - sent % one.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (n > 0) sent += size_t(n);
+      if (n < 0 && errno != EAGAIN) break;
+    }
+    zcrpc_stats s{};
+    h.server->stats(&s);
+    if (s.connections == 1 && s.connections_now == 0) break;
+  }
+  zcrpc_stats s{};
+  h.server->stats(&s);
+  assert_int_equal(s.connections_now, 0);
+  assert_true(ms_now() - start < 5000);
+  assert_true(sent < all);  // above its high-water mark the server stopped reading
+  close(fd);
+  h.stop();
+}
+
+void an_old_connection_is_never_renewed(void**) {
+  std::string got;
+  server::Config c = hasty();
+  c.idle_ms = 60'000;
+  c.max_age_ms = 300;
+  int64_t took = until_closed(c, post("\x0a\x01x"), &got);
+  assert_true(took >= 250 && took < 3000);
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(a_peer_that_says_nothing_is_kept),
+      cmocka_unit_test(a_head_that_dawdles_is_waited_for),
+      cmocka_unit_test(a_preface_without_settings_is_waited_for),
+      cmocka_unit_test(a_body_that_drips_is_waited_for),
+      cmocka_unit_test(an_idle_connection_is_kept_for_ever_or_a_busy_one_reaped),
+      cmocka_unit_test(a_peer_that_reads_nothing_is_kept),
+      cmocka_unit_test(an_old_connection_is_never_renewed),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
