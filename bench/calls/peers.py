@@ -1,5 +1,4 @@
 """The servers that race: ours, and those that can be built or found. What is fetched or built lies under build/."""
-import glob
 import os
 import shutil
 import socket
@@ -110,29 +109,9 @@ http {{
     return Nginx('nginx', scratch, command, canned=True, version=sh(['bash', '-c', 'nginx -v 2>&1']).split('/')[-1])
 
 
-def go_peer(root, scratch, name, module):
-    """A Go server under bench/calls/<folder>, if Go 1.26 is there. Its modules come through the Go proxy."""
-    folder = f'{root}/bench/calls/{module}'
-    if not os.path.isdir(folder):
-        return None
-    go = f'{root}/build/deps/bin/go'
-    if not os.path.exists(go):
-        sh([f'{root}/scripts/deps', 'go'], cwd=root)
-    made = f'{scratch}/{module}-server'
-    if not newer(made, *glob.glob(f'{folder}/**/*.go', recursive=True), f'{folder}/go.mod'):
-        sh([go, 'build', '-buildvcs=false', '-o', made, '.'], cwd=folder, env=dict(os.environ, GOFLAGS='-mod=mod'))
-    kinds = ('grpc',) if name == 'grpc-go' else ('grpc', 'connect')
-    with open(f'{folder}/go.mod') as f:
-        wanted = {'grpc-go': 'google.golang.org/grpc ', 'connect-go': 'connectrpc.com/connect '}[name]
-        version = next((x.split()[-1] for x in f.read().splitlines() if wanted in x + ' '), '')
-    return Peer(name, scratch, [made, '0'], kinds=kinds, http1=name != 'grpc-go', messages=('echo',), version=version)
-
-
 MAKERS = {
     'grpc++': grpcpp,
     'nginx': nginx,
-    'connect-go': lambda root, scratch: go_peer(root, scratch, 'connect-go', 'connectgo'),
-    'grpc-go': lambda root, scratch: go_peer(root, scratch, 'grpc-go', 'grpcgo'),
 }
 
 

@@ -72,7 +72,7 @@ def table(works, peers, best, rows, counted, arguments, seconds, cpu):
     return '\n'.join(out) + '\n'
 
 
-COLOURS = {'zcrpc': '#0b7a75', 'grpc++': '#8d99ae', 'nginx': '#c9a227', 'connect-go': '#b56576', 'grpc-go': '#6d597a'}
+COLOURS = {'zcrpc': '#0b7a75', 'grpc++': '#8d99ae', 'nginx': '#c9a227'}
 
 
 def picture(works, peers, best, cpu):

@@ -202,7 +202,8 @@ Status UnaryCall::start_op(Channel* channel, const schema::Method* m, const zcrp
     zcrpc_meta_head h;
     memcpy(&h, meta.data, sizeof h);
     std::string_view name = meta.part(sizeof h, h.name_len).text();
-    if (!rpc::valid_metadata_name(name)) s = Status::format(Code::kInvalidArgument, "metadata: \"%.*s\" cannot be sent", int(std::min<size_t>(name.size(), 100)), name.data());
+    if (!rpc::valid_metadata_name(name))
+      s = Status::format(Code::kInvalidArgument, "metadata: \"%.*s\" cannot be sent", int(std::min<size_t>(name.size(), 100)), name.data());
     else if (!c->request_headers_.add(name, meta.part(sizeof h + h.name_len, h.value_len))) s = Status::no_memory();
     meta = meta.from(sizeof h + h.name_len + h.value_len);
   }

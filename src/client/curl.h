@@ -49,7 +49,8 @@ class CurlTransport : public Transport {
   struct Query : net::NameQuery { CurlTransport* self; };
   enum class Names : uint8_t { kNotNeeded, kUnknown, kAsking, kKnown };
 
-  explicit CurlTransport(net::Loop* l) : loop_(l), host_(l->allocator()), authority_(l->allocator()), path_(l->allocator()), resolve_(l->allocator()) {}
+  explicit CurlTransport(net::Loop* l)
+      : loop_(l), host_(l->allocator()), authority_(l->allocator()), path_(l->allocator()), resolve_(l->allocator()) {}
   ~CurlTransport() = default;
   base::Status init(const TransportOptions& o);
   void destroy();
