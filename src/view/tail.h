@@ -38,7 +38,7 @@
 namespace zcrpc::view {
 namespace {
 
-using Handler = bool (*)(ZCRPC_ARGS) ZCRPC_CONVENTION;
+typedef ZCRPC_CONVENTION bool (*Handler)(ZCRPC_ARGS);
 
 ZCRPC_HOT const Entry* fast_entry(const Table* t, const uint8_t* p) {
   return reinterpret_cast<const Entry*>(reinterpret_cast<const char*>(t) + ((*p & 0xF8u) << 2));
