@@ -103,7 +103,7 @@ bool ServerCall::head_done() {
   rpc::MessageReader::Options o;
   o.envelope = request_.protocol() == rpc::Protocol::kGrpc;
   o.coding = request_.coding();
-  o.coding_named = o.coding != compress::Coding::kIdentity;
+  o.coding_named = request_.coding_named();
   o.limit = route_->message_limit;
   o.content_length = request_.content_length();
   o.pool = &worker_->compression;
