@@ -183,7 +183,7 @@ void Header::read_repeated(const MessageDecl& m, const FieldDecl& d) {
                {{"t", name_of(f->message)}, {"m", m.name}, {"f", d.name}, {"at", at}});
   } else {
     out_.print("static inline $t$ $m$_$f$(const $m$ *m, size_t i) { return zcrpc_gen_$get$_at(m, $slot$, i); }\n",
-               {{"t", type_of(f)}, {"m", m.name}, {"f", d.name}, {"get", getter(f->kind)}, {"slot", slot}});
+               {{"t", type_of(f)}, {"m", m.name}, {"f", d.name}, {"get", element_getter(f->kind)}, {"slot", slot}});
   }
 }
 

@@ -45,6 +45,16 @@ std::string getter(Kind k) {
   }
 }
 
+std::string element_getter(Kind k) {
+  switch (k) {
+    case Kind::kFixed32: return "fixed32";
+    case Kind::kFixed64: return "fixed64";
+    case Kind::kSfixed32: return "sfixed32";
+    case Kind::kSfixed64: return "sfixed64";
+    default: return getter(k);
+  }
+}
+
 std::string putter(Kind k) {
   switch (k) {
     case Kind::kDouble: return "double";

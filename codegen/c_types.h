@@ -12,7 +12,8 @@ std::string upper(std::string s);
 std::string clean_path(std::string_view s);
 std::string c_int32(int64_t v);                                   // as a literal
 std::string c_type(const Model& model, const schema::Field* f);   // of a value: "int32_t", "zcrpc_slice"
-std::string getter(schema::Kind k);                               // the end of zcrpc_gen_..., zcrpc_gen_..._at
+std::string getter(schema::Kind k);                               // the end of zcrpc_gen_...
+std::string element_getter(schema::Kind k);                       // the middle of zcrpc_gen_..._at
 std::string putter(schema::Kind k);                               // the end of zcrpc_gen_put_...
 // An expression for the field's slot in the message `m`, NULL where the default is not zero and the field is absent.
 std::string slot_of(const schema::Field* f);

@@ -225,9 +225,9 @@ static inline uint64_t kinds_v1_Repeated_f_uint64(const kinds_v1_Repeated *m, si
 static inline size_t kinds_v1_Repeated_f_int32_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 48)); }
 static inline int32_t kinds_v1_Repeated_f_int32(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_i32_at(m, zcrpc_gen_at(m, 48), i); }
 static inline size_t kinds_v1_Repeated_f_fixed64_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 56)); }
-static inline uint64_t kinds_v1_Repeated_f_fixed64(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_u64_at(m, zcrpc_gen_at(m, 56), i); }
+static inline uint64_t kinds_v1_Repeated_f_fixed64(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_fixed64_at(m, zcrpc_gen_at(m, 56), i); }
 static inline size_t kinds_v1_Repeated_f_fixed32_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 64)); }
-static inline uint32_t kinds_v1_Repeated_f_fixed32(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_u32_at(m, zcrpc_gen_at(m, 64), i); }
+static inline uint32_t kinds_v1_Repeated_f_fixed32(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_fixed32_at(m, zcrpc_gen_at(m, 64), i); }
 static inline size_t kinds_v1_Repeated_f_bool_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 72)); }
 static inline int32_t kinds_v1_Repeated_f_bool(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_bool_at(m, zcrpc_gen_at(m, 72), i); }
 static inline size_t kinds_v1_Repeated_f_string_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 80)); }
@@ -239,9 +239,9 @@ static inline uint32_t kinds_v1_Repeated_f_uint32(const kinds_v1_Repeated *m, si
 static inline size_t kinds_v1_Repeated_f_enum_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 104)); }
 static inline kinds_v1_All_Color kinds_v1_Repeated_f_enum(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_i32_at(m, zcrpc_gen_at(m, 104), i); }
 static inline size_t kinds_v1_Repeated_f_sfixed32_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 112)); }
-static inline int32_t kinds_v1_Repeated_f_sfixed32(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_i32_at(m, zcrpc_gen_at(m, 112), i); }
+static inline int32_t kinds_v1_Repeated_f_sfixed32(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_sfixed32_at(m, zcrpc_gen_at(m, 112), i); }
 static inline size_t kinds_v1_Repeated_f_sfixed64_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 120)); }
-static inline int64_t kinds_v1_Repeated_f_sfixed64(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_i64_at(m, zcrpc_gen_at(m, 120), i); }
+static inline int64_t kinds_v1_Repeated_f_sfixed64(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_sfixed64_at(m, zcrpc_gen_at(m, 120), i); }
 static inline size_t kinds_v1_Repeated_f_sint32_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 128)); }
 static inline int32_t kinds_v1_Repeated_f_sint32(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_i32_at(m, zcrpc_gen_at(m, 128), i); }
 static inline size_t kinds_v1_Repeated_f_sint64_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 136)); }
@@ -484,7 +484,7 @@ static inline zcrpc_slice kinds_v1_Wide_r17(const kinds_v1_Wide *m, size_t i) { 
 static inline size_t kinds_v1_Wide_r18_count(const kinds_v1_Wide *m) { return zcrpc_gen_count(zcrpc_gen_sparse(m, 17, 24)); }
 static inline const kinds_v1_Leaf *kinds_v1_Wide_r18(const kinds_v1_Wide *m, size_t i) { return (const kinds_v1_Leaf *)zcrpc_gen_element(m, zcrpc_gen_sparse(m, 17, 24), i, 32); }
 static inline size_t kinds_v1_Wide_r19_count(const kinds_v1_Wide *m) { return zcrpc_gen_count(zcrpc_gen_sparse(m, 18, 24)); }
-static inline uint64_t kinds_v1_Wide_r19(const kinds_v1_Wide *m, size_t i) { return zcrpc_gen_u64_at(m, zcrpc_gen_sparse(m, 18, 24), i); }
+static inline uint64_t kinds_v1_Wide_r19(const kinds_v1_Wide *m, size_t i) { return zcrpc_gen_fixed64_at(m, zcrpc_gen_sparse(m, 18, 24), i); }
 static inline int32_t kinds_v1_Wide_o20(const kinds_v1_Wide *m) { return zcrpc_gen_i32(zcrpc_gen_sparse(m, 19, 24), 0); }
 static inline int32_t kinds_v1_Wide_has_o20(const kinds_v1_Wide *m) { return zcrpc_gen_bit(m, 19); }
 static inline zcrpc_slice kinds_v1_Wide_o21(const kinds_v1_Wide *m) { return zcrpc_gen_string(m, zcrpc_gen_sparse(m, 20, 24), "", 0); }
