@@ -95,6 +95,34 @@ static void many_calls_run_at_once(void **state) {
   zcrpc_loop_free(l);
 }
 
+static void connections_are_as_few_as_was_asked(void **state) {
+  zcrpc_loop *l = zcrpc_loop_new(NULL, NULL);
+  zcrpc_options *options = zcrpc_options_new(ZCRPC_FOR_CHANNEL, NULL);
+  zcrpc_channel *ch;
+  zcrpc_call *c[3];
+  outcome o[3];
+  zcrpc_stats stats = {.struct_size = sizeof stats};
+  int i;
+  (void)state;
+  memset(o, 0, sizeof o);
+  assert_int_equal(zcrpc_options_set_int(options, ZCRPC_CHANNEL_CONNECTIONS, 1, NULL), 0);
+  ch = zcrpc_channel_new(l, server.target, options, NULL, NULL);
+  zcrpc_options_free(options);
+  for (i = 0; i < 3; i++) {
+    c[i] = open_call(ch, echo, "slow-head", "hello");
+    assert_int_equal(zcrpc_call_start(c[i], 0, on_done, &o[i], NULL), ZCRPC_OK);
+  }
+  for (i = 0; i < 3; i++) turn_until(l, &o[i].done, 1);
+  for (i = 0; i < 3; i++) {
+    assert_int_equal(o[i].code, ZCRPC_OK);
+    zcrpc_call_release(c[i]);
+  }
+  zcrpc_channel_stats(ch, &stats);
+  assert_int_equal(stats.connections, 1);
+  zcrpc_channel_free(ch);
+  zcrpc_loop_free(l);
+}
+
 static void an_error_comes_as_done_with_its_code(void **state) {
   zcrpc_loop *l = zcrpc_loop_new(NULL, NULL);
   zcrpc_channel *ch = channel_on(l);
@@ -381,6 +409,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_function_gets_the_reply_inside_a_turn),
       cmocka_unit_test(many_calls_run_at_once),
+      cmocka_unit_test(connections_are_as_few_as_was_asked),
       cmocka_unit_test(an_error_comes_as_done_with_its_code),
       cmocka_unit_test(without_a_function_the_event_carries_the_tag_and_the_message),
       cmocka_unit_test(an_operation_starts_a_call_and_its_message_lands_in_the_arena),
