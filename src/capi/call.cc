@@ -13,7 +13,6 @@ namespace {
 // A child after fork may release a call that it inherited, and do nothing else with it.
 bool usable(const rpc::Call* c) { return c && !c->verbs->forked(c); }
 
-
 }  // namespace
 
 zcrpc_call* zcrpc_call_retain(zcrpc_call* c) {

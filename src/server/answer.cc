@@ -26,7 +26,7 @@ void ServerCall::answer_refusal(const rpc::Refusal& r) {
 void ServerCall::answer_error(const base::Error& e) {
   pieces_.clear();
   reply_.clear();
-  if (Status s = reply_.error(request_, e, &headers_, &trailers_); !s.ok()) {
+  if (Status s = reply_.error(request_, e, ours_ ? nullptr : &headers_, ours_ ? nullptr : &trailers_); !s.ok()) {
     // Metadata that cannot be sent, or no memory: the bare code, and if that fails too, the connection's end.
     worker_->loop()->log().format(base::LogLevel::kError, "an error could not be sent as it is: %s", s.message());
     reply_.clear();

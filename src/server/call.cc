@@ -298,6 +298,7 @@ void ServerCall::cancel(rpc::Call* call) {
 
 void ServerCall::fail(Status s) {
   if (finished_.exchange(true)) return;
+  ours_ = true;
   outcome_ = std::move(s);
   complete();
 }
@@ -425,7 +426,7 @@ void ServerCall::recycle() {
   view_ = nullptr;
   message_ = {};
   state_ = State::kHead;
-  events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = false;
+  events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;
   aborted_.store(false, std::memory_order_relaxed);
   finished_.store(false, std::memory_order_relaxed);
   deadline_ns_ = 0;

@@ -108,6 +108,7 @@ class ServerCall : public rpc::Call {
   const Route* route_ = nullptr;
   State state_ = State::kHead;
   bool http2_ = false, events_ = false, lingering_ = false, borrowing_ = false, counted_kept_ = false;
+  bool ours_ = false;                  // the outcome is the server's, and the handler may still be writing metadata
   std::atomic<bool> finished_{false};  // by the handler, the deadline, a cancel: the first one counts
   std::atomic<bool> settling_{false};  // its task is queued
   std::atomic<bool> aborted_{false};   // the outcome is a reset

@@ -255,13 +255,14 @@ void Worker::detach() {
     std::lock_guard lock(gate_);
     if (visitors_ == 0) break;
   }
-  loop_->enter();
+  bool nested = loop_->inside();
+  if (!nested) loop_->enter();
   draining_ = true;
   loop_->clear_timer(&timer_);
   close_listeners();
   while (connections_) connections_->close();
   drained_.store(true, std::memory_order_release);
-  loop_->leave();
+  if (!nested) loop_->leave();
 }
 
 }  // namespace zcrpc::server
