@@ -43,7 +43,8 @@ def write(root, works, peers, best, goals, counted, arguments, seconds, docs):
 
 def table(works, peers, best, rows, counted, arguments, seconds, cpu):
     out = ['# Calls: CPU a request', '',
-           f'Written by `scripts/bench calls` ({arguments.rounds} rounds, seed {arguments.seed}, {seconds:.0f} s in all) on {cpu}.',
+           f'Written by `scripts/bench calls` ({arguments.rounds} rounds, seed {arguments.seed}, {seconds:.0f} s in all,',
+           f'load average {arguments.load:.1f} at its start) on {cpu}.',
            'Server on core 0, h2load on core 1, the same bytes to every peer. CPU a request is the server process\'s own user',
            'and system time over the requests it answered; each server is started afresh for each round; the minimum counts.', '',
            '![CPU a request](calls.svg)', '', '| work | server | CPU a request, us | requests/s | times ours | goal |', '|---|---|---:|---:|---:|---:|']
