@@ -46,7 +46,8 @@ ZCRPC_LAYOUT_CHECK(op, sizeof(zcrpc_op) == 64 && offsetof(zcrpc_op, meta_len) ==
 
 enum { /* zcrpc_event.kind */
   ZCRPC_EVENT_REQUEST = 1,    /* server: a call has come; carries the message of a unary or server-stream method */
-  ZCRPC_EVENT_HEADERS = 2,    /* metadata block; server: right before REQUEST; client: the response's headers */
+  ZCRPC_EVENT_HEADERS = 2,    /* metadata block; server: right before REQUEST; client: the response's headers (neither
+                                 in this version: zcrpc_call_metadata) */
   ZCRPC_EVENT_MESSAGE = 3,    /* one message of a stream; uses one credit */
   ZCRPC_EVENT_HALF_CLOSE = 4, /* server: the client will send no more */
   ZCRPC_EVENT_WRITABLE = 5,   /* room again after it was 0, or OP_ASK_ROOM; value: bytes */

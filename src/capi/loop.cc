@@ -128,7 +128,6 @@ Status run_op(Loop* l, const zcrpc_op& op, const Bytes& all) {
   rpc::Call* c = l->hub.find(op.target);
   if (!c || c->has(rpc::kDone) || !c->verbs->op) {
     l->hub.late_ops++;
-    if (c && c->counters) rpc::Counters::add(c->counters->late_ops, 1);
     if (buffer) buffer->release();
     return {};
   }

@@ -140,7 +140,7 @@ class Hub {
   void unbind(uint64_t id);
   Target* target(uint64_t id) const;
 
-  uint64_t late_ops = 0;                       // operations on calls that had ended
+  std::atomic<uint64_t> late_ops{0};           // operations on calls that had ended; any thread may read
   void (*pushed)(Hub* h, void* user) = nullptr;  // [inside] an event was queued: a sleeping turn must return
   void* pushed_user = nullptr;
 

@@ -312,9 +312,9 @@ void ServerCall::linger() {
 // Called once a call, after finished_ was set by whoever wrote outcome_.
 void ServerCall::complete() {
   worker_->loop()->clear_timer(&timer_);
-  set(rpc::kDone);
   if (!conn_) {
     outcome_ = {};  // closed() told of the end already
+    set(rpc::kDone);
     return;
   }
   state_ = State::kAnswered;
@@ -326,6 +326,7 @@ void ServerCall::complete() {
   }
   if (!outcome_.ok()) counters->add(counters->calls_failed, 1);
   error = outcome_.take();
+  set(rpc::kDone);  // from here on other threads may look at error
 }
 
 void ServerCall::closed() {
@@ -336,9 +337,9 @@ void ServerCall::closed() {
   conn_ = nullptr;
   counters->add(counters->calls_now, uint64_t(-1));
   if (!finished_.exchange(true)) {
-    set(rpc::kDone);
     if (route_) counters->add(counters->calls_failed, 1);
     error = Status(Code::kCanceled, "canceled by the client").take();
+    set(rpc::kDone);
   } else if (state_ == State::kHandling) {
     // Another thread's answer is on its way here, too late: complete() drops it.
     error = Status(Code::kCanceled, "canceled by the client").take();

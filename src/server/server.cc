@@ -230,7 +230,7 @@ void Server::stats(zcrpc_stats* out) const {
     add(&out->bytes_copied_out, c.bytes_copied_out);
     add(&out->allocations, c.allocations);
     add(&out->refused, c.refused);
-    add(&out->late_ops, c.late_ops);
+    out->late_ops += w->late_ops();
   }
 }
 

@@ -122,6 +122,11 @@ bool Worker::run_inside(net::Task* t) {
   return true;
 }
 
+uint64_t Worker::late_ops() {
+  std::lock_guard lock(gate_);
+  return counters_.late_ops.load() + (attached_ ? hub_->late_ops.load() : 0);
+}
+
 // ---- connections
 
 Status Worker::listen(int fd, bool own, bool shared) {
@@ -248,6 +253,7 @@ void Worker::detach() {
     std::lock_guard lock(gate_);
     if (!attached_) return;
     attached_ = false;
+    rpc::Counters::add(counters_.late_ops, hub_->late_ops.load());
   }
   left_.store(true);
   server_->await_drainers();

@@ -37,6 +37,7 @@ class Worker {
   bool drained() const { return drained_.load(std::memory_order_acquire); }
   rpc::Counters& counters() { return counters_; }
   const rpc::Counters& counters() const { return counters_; }
+  uint64_t late_ops();                     // [any] of its loop
 
   // [inside]
   ServerCall* take_call();
