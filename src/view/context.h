@@ -143,6 +143,7 @@ bool fail(Context* c, Fault fault, const uint8_t* at, const schema::Field* field
 // memory.cc
 bool make_room(Context* c, size_t n);    // n bytes between top and limit; everything may move
 uint8_t* take(Context* c, size_t n);     // n zeroed bytes at top, 8-aligned; nullptr with a fault
+uint8_t* take_raw(Context* c, size_t n);  // the same, but only what rounding up has added is zero
 uint8_t* open_scratch(Context* c, const Table* t);  // a zeroed frame below limit; nullptr with a fault
 void close_scratch(Context* c, const Table* t);     // the last one opened; it must be all zeros again
 bool push_row(Context* c, const Row& row);
@@ -154,7 +155,7 @@ const uint8_t* read_length(Context* c, const uint8_t* p, uint32_t* n, const sche
 uint8_t* slot(Context* c, const Target& to);
 // The field is set now: its presence bit, its oneof's case. Another member of the oneof is no longer.
 void mark(Context* c, const Target& to);
-// Room for n more elements of `width` bytes at the end of the run in the field's slot, counted and zeroed.
+// Room for n more elements of `width` bytes at the end of the run in the field's slot, counted; the caller fills all.
 uint8_t* append(Context* c, const Target& to, uint32_t width, uint32_t n);
 // Where rows find the open message: its own offset, or that of a stub that will forward to it. 0 with a fault.
 uint32_t message_id(Context* c);

@@ -306,7 +306,7 @@ uint8_t* append(Context* c, const Target& to, uint32_t width, uint32_t n) {
   const uint64_t wanted = run.count == 0 ? total : std::bit_ceil(total);
   if (run.count == 0 || borrowed) {
     // New, or no longer where it lies in the input. The latter has room for exactly what it holds, as if it were new.
-    uint8_t* p = take(c, size_t(total) * width);
+    uint8_t* p = take_raw(c, size_t(total) * width);
     if (!p) return nullptr;
     const uint8_t* in = c->input + (run.offset & ~ZCRPC_ELSEWHERE);
     for (uint64_t i = 0; i < uint64_t(run.count) * width; i += width)
@@ -331,7 +331,7 @@ uint8_t* append(Context* c, const Target& to, uint32_t width, uint32_t n) {
     }
   }
   uint8_t* first = c->index + (run.offset & ~kMarks) + size_t(run.count) * width;
-  memset(first, 0, size_t(n) * width);
+  // Messages and entries are cleared one by one, numbers written at once: what is left is the rounding up.
   run.count = uint32_t(total);
   s = slot(c, to);
   memcpy(s, &run, sizeof run);

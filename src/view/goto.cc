@@ -24,7 +24,8 @@ next:
   goto* kLabels[size_t(e->op)];
 
 #define X(name)                                           \
-  do_##name : if (!op_##name(c, w, e, e->tag_length())) goto slow; \
+  do_##name : if (!op_##name(c, w, e, e->tag_length()) &&                                             \
+                  (Op::k##name != Op::kString || !long_string(c, w, e, e->tag_length()))) goto slow;  \
   if (Op::k##name == Op::kMapStrings && c->settle) goto settle;    \
   goto next;
   ZCRPC_VIEW_OPS(X)

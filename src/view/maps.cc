@@ -54,6 +54,15 @@ struct Entries {
     int order = memcmp(input + a.offset, input + b.offset, std::min(a.len, b.len));
     return order < 0 || (order == 0 && a.len < b.len);
   }
+  // Equal keys have equal prints, and others hardly ever.
+  uint64_t print(uint32_t i) const {
+    if (!text) return number(i);
+    const zcrpc_str s = string(i);
+    const uint8_t* p = input + s.offset;
+    if (s.len >= 8) return schema::load<uint64_t>(p) * 0x9E3779B97F4A7C15u ^ schema::load<uint64_t>(p + s.len - 8) ^ s.len;
+    if (s.len >= 4) return uint64_t(schema::load<uint32_t>(p)) << 32 ^ schema::load<uint32_t>(p + s.len - 4) ^ s.len;
+    return s.len ? uint64_t(p[0]) << 16 | uint64_t(p[s.len / 2]) << 8 | p[s.len - 1] : 0;
+  }
   void move(uint32_t to, uint32_t from) const {
     if (to != from) memcpy(at(to), at(from), stride);
   }
@@ -66,10 +75,12 @@ struct Entries {
 
 // The last of equal keys wins, in the place of the first. Both return how many entries remain.
 uint32_t unite_few(const Entries& e, uint32_t n) {
+  uint64_t prints[kFewEntries];
   uint32_t kept = 0;
   for (uint32_t i = 0; i < n; i++) {
+    const uint64_t print = prints[kept] = e.print(i);
     uint32_t j = 0;
-    while (j < kept && !e.equal(j, i)) j++;
+    while (j < kept && (prints[j] != print || !e.equal(j, i))) j++;
     e.move(j, i);
     if (j == kept) kept++;
   }
@@ -127,14 +138,14 @@ bool settle_run(Context* c, const Target& to, uint32_t first) {
   if (run.offset & kUnsorted) return true;
   const Entries e(c, to.field, c->index + (run.offset & ~kMarks));
   if (first == 0) {
-    uint32_t i = 1;
-    while (i < run.count && e.before(i - 1, i)) i++;
-    if (i >= run.count) return true;
     if (run.count <= kFewEntries) {
       run.count = unite_few(e, run.count);
       memcpy(s, &run, sizeof run);
       return true;
     }
+    uint32_t i = 1;
+    while (i < run.count && e.before(i - 1, i)) i++;
+    if (i >= run.count) return true;
   }
   if (!(run.offset & kMarks)) {
     uint32_t id = message_id(c);

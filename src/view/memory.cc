@@ -62,12 +62,18 @@ bool make_room(Context* c, size_t n) {
   return grow(c, size_t(c->top - c->region) + n + size_t(c->region_end - c->limit));
 }
 
-uint8_t* take(Context* c, size_t n) {
-  n = align8(n);
-  if (!make_room(c, n)) return nullptr;
+uint8_t* take_raw(Context* c, size_t n) {
+  const size_t whole = align8(n);
+  if (!make_room(c, whole)) return nullptr;
   uint8_t* p = c->top;
-  c->top = p + n;
-  memset(p, 0, n);
+  c->top = p + whole;
+  memset(p + n, 0, whole - n);
+  return p;
+}
+
+uint8_t* take(Context* c, size_t n) {
+  uint8_t* p = take_raw(c, n);
+  if (p) memset(p, 0, n);
   return p;
 }
 

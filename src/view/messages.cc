@@ -9,12 +9,24 @@ namespace {
 using schema::Field;
 
 // Elements from the one whose tag ends before p, in a row: as many as have come.
-uint32_t count_elements(Context* c, const Field* f, const uint8_t* p) {
+uint32_t count_elements(Context* c, const Target& to, const uint8_t* p) {
   const uint8_t* end = true_end(c);
-  const uint32_t own = wire::tag(f->number, wire::Type::kLength);
+  const uint32_t own = wire::tag(to.field->number, wire::Type::kLength);
+  const uint16_t usual = to.entry->tag;
   for (uint32_t n = 0;; n++) {
     uint32_t len, tag;
     wire::Fault fault;
+    // Short lengths and the usual tag, far from the end: most of them.
+    while (end - p > 4 && (p[0] < 0x80 || p[1] < 0x80) && usual) {
+      const bool one = p[0] < 0x80;
+      len = one ? p[0] : (p[0] & 0x7Fu) | uint32_t(p[1]) << 7;
+      const uint8_t* next = p + (one ? 1 : 2);
+      if (end - next < ptrdiff_t(len) + 4) break;
+      next += len;
+      if (next[0] != uint8_t(usual) || (usual > 0xFF && next[1] != usual >> 8)) break;
+      p = next + (usual > 0xFF ? 2 : 1);
+      n++;
+    }
     p = wire::read_length(p, end, &len, &fault);
     if (!p) return std::max(n, 1u);
     p += len;
@@ -107,7 +119,7 @@ bool enter_run(Context* c, const Target& to, const Opening& o) {
   uint8_t* s = slot(c, to);
   if (!s) return false;
   uint32_t first = schema::load<zcrpc_run>(s).count;
-  uint32_t n = o.group ? 1 : count_elements(c, to.field, o.prefix);
+  uint32_t n = o.group ? 1 : count_elements(c, to, o.prefix);
   if (!append(c, to, t->sparse ? 4 : t->size, n)) return false;
   mark(c, to);
   return open_element(c, to, o, n - 1, first);

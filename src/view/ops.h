@@ -66,7 +66,18 @@ ZCRPC_HOT bool string_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
   w.p = p + n;
   return true;
 }
-ZCRPC_OP(String) { return string_field<true>(c, w, e, tl); }
+// Most strings are short. Longer ones are a second try, so that the first needs few registers (and in a handler of its
+// own no frame); see tail.h.
+ZCRPC_OP(String) {
+  const uint8_t* p = w.p + tl + 1;
+  uint32_t n = p[-1];
+  if (ZCRPC_UNLIKELY(n > 64 || w.end - p < ptrdiff_t(n) || !is_ascii_64(p, n))) return false;
+  store_string(c, w.m + e->offset, p, n);
+  set_bit(w, e);
+  w.p = p + n;
+  return true;
+}
+ZCRPC_HOT bool long_string(Context* c, Walk& w, const Entry* e, unsigned tl) { return string_field<true>(c, w, e, tl); }
 ZCRPC_OP(Bytes) { return string_field<false>(c, w, e, tl); }
 
 #define ZCRPC_ONEOF_OP(name)                   \
@@ -80,7 +91,11 @@ ZCRPC_ONEOF_OP(V32)
 ZCRPC_ONEOF_OP(Bool)
 ZCRPC_ONEOF_OP(F64)
 ZCRPC_ONEOF_OP(F32)
-ZCRPC_ONEOF_OP(String)
+ZCRPC_OP(OneofString) {
+  if (!long_string(c, w, e, tl)) return false;
+  set_case(w, e);
+  return true;
+}
 ZCRPC_ONEOF_OP(Bytes)
 
 // ---- Messages ------------------------------------------------------------------------------------------------
@@ -379,48 +394,72 @@ ZCRPC_OP(PackedBool) { return packed_field<uint8_t>(c, w, e, tl, [](uint64_t v) 
 
 // ---- Maps ----------------------------------------------------------------------------------------------------
 
-// What MapStrings demands of key and value, in Entry::sub's entries: whether each must be UTF-8.
-ZCRPC_HOT bool must_be_utf8(const Table* entry, unsigned i) { return entry->entries[i].op == Op::kString; }
+struct Pair {
+  const uint8_t *key, *value, *next;
+  uint32_t key_len, value_len;
+};
+// An entry {1: key, 2: value} as all encoders write it, p at its length. A key has less than 128 bytes.
+ZCRPC_HOT bool read_pair(const uint8_t* p, const uint8_t* end, Pair* out) {
+  uint32_t n;
+  p = read_length(p, end, &n);
+  if (ZCRPC_UNLIKELY(!p || n < 4)) return false;
+  const uint32_t head = load_wire<uint16_t>(p), key_len = head >> 8;
+  if (ZCRPC_UNLIKELY((head & 0xFF) != 0x0A || key_len > 0x7F || key_len + 4 > n)) return false;
+  const uint8_t* value = p + key_len + 4;
+  const uint32_t mid = load_wire<uint16_t>(value - 2);
+  uint32_t value_len = mid >> 8;
+  if (ZCRPC_UNLIKELY((mid & 0xFF) != 0x12)) return false;
+  if (ZCRPC_UNLIKELY(value_len > 0x7F)) value_len = (value_len & 0x7F) | uint32_t(*value++) << 7;
+  *out = {p + 2, value, p + n, key_len, value_len};
+  return value + value_len == p + n && value_len < 0x4000;
+}
 
-// string to string or bytes, every entry as {1: key, 2: value} with short lengths, as all encoders write it.
+// Whether both are ASCII (where `must` has all bits set), and whether the key comes after the one before.
+ZCRPC_HOT bool check_pair(const Pair& e, const Pair& last, uint32_t key_must, uint32_t value_must, bool* ascending) {
+#if defined(__AVX2__)
+  if (ZCRPC_LIKELY(e.key_len <= 32 && e.value_len <= 32)) {
+    const __m256i key = load_32(e.key), before = load_32(last.key);
+    const uint32_t foreign = (_bzhi_u32(uint32_t(_mm256_movemask_epi8(key)), e.key_len) & key_must) |
+                             (_bzhi_u32(uint32_t(_mm256_movemask_epi8(load_32(e.value))), e.value_len) & value_must);
+    const auto same = uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(key, before)));
+    const auto less = uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(key, before), before)));
+    const uint32_t first = ~same & (same + 1);  // the first byte that differs
+    *ascending &= _bzhi_u32(first & less, e.key_len < last.key_len ? e.key_len : last.key_len) != 0;
+    return foreign == 0;
+  }
+#endif
+  *ascending &= surely_before(last.key, last.key_len, e.key, e.key_len);
+  return (!key_must || is_ascii(e.key, e.key_len)) && (!value_must || is_ascii(e.value, e.value_len));
+}
+
+// string to string or bytes.
 ZCRPC_OP(MapStrings) {
   uint8_t* slot = w.m + e->offset;
   if (ZCRPC_UNLIKELY(load<uint32_t>(slot + 4) != 0)) return false;
-  const bool key_utf8 = must_be_utf8(e->sub, 0), value_utf8 = must_be_utf8(e->sub, 1);
-  const uint16_t mask = tl == 1 ? 0xFF : 0xFFFF;
-  uint8_t* out = c->top;
-  const uint8_t* p = w.p;
-  const uint8_t* last = p;  // the key before, at first the empty string
-  uint32_t last_len = 0, count = 0;
-  bool ascending = true;
-  do {
-    uint32_t n;
-    const uint8_t* entry = read_length(p + tl, w.end, &n);
-    if (ZCRPC_UNLIKELY(!entry || c->limit - out < 16 || n < 4)) return soiled(c, out);
-    uint32_t key_len = entry[1];
-    if (ZCRPC_UNLIKELY(entry[0] != 0x0A || key_len > 0x7F || key_len + 4 > n)) return soiled(c, out);
-    const uint8_t* key = entry + 2;
-    const uint8_t* value = key + key_len + 2;
-    uint32_t value_len = value[-1];
-    if (ZCRPC_UNLIKELY(value[-2] != 0x12 || value_len > 0x7F || key_len + value_len + 4 != n)) {
-      // A longer value: its length takes two bytes.
-      value_len = (value_len & 0x7F) | uint32_t(value[0]) << 7;
-      value++;
-      if (value[-3] != 0x12 || value[-2] < 0x80 || value[-1] > 0x7F || key_len + value_len + 5 != n) return soiled(c, out);
-    }
-    if (ZCRPC_UNLIKELY((key_utf8 && !is_ascii(key, key_len)) || (value_utf8 && !is_ascii(value, value_len)))) return soiled(c, out);
-    ascending &= count == 0 || surely_before(last, last_len, key, key_len);
-    store_string(c, out, key, key_len);
-    store_string(c, out + 8, value, value_len);
+  const Entry* sub = e->sub->entries;
+  const uint32_t key_must = sub[0].op == Op::kString ? ~0u : 0, value_must = sub[1].op == Op::kString ? ~0u : 0;
+  const uint16_t mask = tl == 1 ? 0xFF : 0xFFFF, own = e->tag;
+  uint8_t* const first = c->top;
+  uint8_t* const limit = c->limit - 16;
+  const uint8_t *p = w.p, *const end = w.end;
+  uint8_t* out = first;
+  bool ascending = true, ignored;
+  Pair pair, last;
+  if (ZCRPC_UNLIKELY(out > limit || !read_pair(p + tl, end, &pair) || !check_pair(pair, pair, key_must, value_must, &ignored))) return false;
+  for (;;) {
+    store_string(c, out, pair.key, pair.key_len);
+    store_string(c, out + 8, pair.value, pair.value_len);
     out += 16;
-    count++;
-    last = key;
-    last_len = key_len;
-    p = entry + n;
-  } while (p < w.end && (load_wire<uint16_t>(p) & mask) == e->tag);
-  if (ZCRPC_UNLIKELY(p >= w.end && w.end == c->clamp)) return soiled(c, out);  // the run may go on behind
-  uint8_t* first = c->top;
-  run_done(c, slot, first, out, 0, count);
+    p = pair.next;
+    if (p >= end || (load_wire<uint16_t>(p) & mask) != own) break;
+    last = pair;
+    if (ZCRPC_UNLIKELY(out > limit || !read_pair(p + tl, end, &pair) || !check_pair(pair, last, key_must, value_must, &ascending)))
+      return soiled(c, out);
+  }
+  if (ZCRPC_UNLIKELY(p >= end && end == c->clamp)) return soiled(c, out);  // the run may go on behind
+  store<uint32_t>(slot, c->index_offset(first));
+  store<uint32_t>(slot + 4, uint32_t(out - first) / 16);
+  c->top = out;
   set_bit(w, e);
   w.p = p;
   if (ZCRPC_UNLIKELY(!ascending)) c->settle = e;

@@ -106,11 +106,24 @@ ZCRPC_HANDLER h_miss(ZCRPC_ARGS) {
 template <Op kOp>
 inline constexpr bool kChangesEnd = kOp == Op::kMessage || kOp == Op::kOneofMessage || kOp == Op::kMessages;
 
+// A string that the first try found too long or not ASCII.
+#define ZCRPC_LONG_HANDLER(length)                                                              \
+  ZCRPC_HANDLER h##length##_long(ZCRPC_ARGS) {                                                  \
+    ZCRPC_WALK;                                                                                 \
+    if (ZCRPC_UNLIKELY(!long_string(c, w, e, length))) ZCRPC_MUSTTAIL return h_slow(ZCRPC_SAME); \
+    ZCRPC_NEXT();                                                                               \
+  }
+ZCRPC_LONG_HANDLER(1)
+ZCRPC_LONG_HANDLER(2)
+
 #define ZCRPC_OP_HANDLER(name, length, matches)                                                    \
   ZCRPC_HANDLER h##length##_##name(ZCRPC_ARGS) {                                                   \
     if (ZCRPC_UNLIKELY(!(matches))) ZCRPC_MUSTTAIL return h_miss(ZCRPC_SAME);                   \
     ZCRPC_WALK;                                                                                    \
-    if (ZCRPC_UNLIKELY(!op_##name(c, w, e, length))) ZCRPC_MUSTTAIL return h_slow(ZCRPC_PASS);     \
+    if (ZCRPC_UNLIKELY(!op_##name(c, w, e, length))) {                                             \
+      if (Op::k##name == Op::kString) ZCRPC_MUSTTAIL return h##length##_long(ZCRPC_SAME);          \
+      ZCRPC_MUSTTAIL return h_slow(ZCRPC_SAME);                                                    \
+    }                                                                                              \
     if (kChangesEnd<Op::k##name>) ZCRPC_SET_END();                                                 \
     if (Op::k##name == Op::kMapStrings && ZCRPC_UNLIKELY(c->settle != nullptr)) ZCRPC_MUSTTAIL return h_settle(ZCRPC_PASS); \
     ZCRPC_NEXT();                                                                                  \
