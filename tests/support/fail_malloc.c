@@ -17,6 +17,10 @@
 #endif
 #endif
 #ifdef SANITIZED
+/* malloc is called before ThreadSanitizer is up, and instrumented atomics then crash. */
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((disable_sanitizer_instrumentation)), apply_to = function)
+#endif
 #define BELOW(name) __interceptor_##name
 #else
 #define BELOW(name) __libc_##name
@@ -110,4 +114,7 @@ long fail_malloc_count(void) { return atomic_load(&counted); }
 long fail_malloc_live(void) { return 0; }
 #else
 long fail_malloc_live(void) { return atomic_load(&live); }
+#endif
+#if defined(SANITIZED) && defined(__clang__)
+#pragma clang attribute pop
 #endif
