@@ -70,6 +70,7 @@ Status parse_address(std::string_view text, Address* out) {
     if (path.empty() || path.size() >= sizeof out->of.local.sun_path || path.find('\0') != path.npos) return bad(text);
     out->of.local.sun_family = AF_UNIX;
     memcpy(out->of.local.sun_path, path.data(), path.size());
+    out->of.local.sun_path[path.size()] = '\0';  // the union's other bytes need not be zero
     out->size = socklen_t(offsetof(sockaddr_un, sun_path) + path.size() + 1);
     return {};
   }
