@@ -73,8 +73,9 @@ Op op_of(const Field& f, Entry* e) {
   const bool plain_message = f.kind == Kind::kMessage && !f.message->sparse;
   if (f.is_map()) {
     const Message* m = f.message;
-    bool strings = m->fields[0].kind == Kind::kString && is_string(m->fields[1].kind);
-    return strings ? Op::kMapStrings : Op::kSlow;
+    if (m->fields[0].kind != Kind::kString || !is_string(m->fields[1].kind)) return Op::kSlow;
+    if (m->fields[1].utf8) return m->fields[0].utf8 ? Op::kMapStrings : Op::kSlow;
+    return m->fields[0].utf8 ? Op::kMapStringBytes : Op::kMapBytes;
   }
   if (f.repeated()) {
     if (is_message(f.kind)) return plain_message ? Op::kMessages : Op::kSlow;

@@ -26,7 +26,7 @@ next:
 #define X(name)                                           \
   do_##name : if (!op_##name(c, w, e, e->tag_length()) &&                                             \
                   (Op::k##name != Op::kString || !long_string(c, w, e, e->tag_length()))) goto slow;  \
-  if (Op::k##name == Op::kMapStrings && c->settle) goto settle;    \
+  if (ZCRPC_VIEW_IS_MAP(Op::k##name) && c->settle) goto settle;    \
   goto next;
   ZCRPC_VIEW_OPS(X)
 #undef X

@@ -51,10 +51,10 @@ ZCRPC_HOT bool fixed_field(Walk& w, const Entry* e, unsigned tl) {
 ZCRPC_OP(F64) { (void)c; return fixed_field<uint64_t>(w, e, tl); }
 ZCRPC_OP(F32) { (void)c; return fixed_field<uint32_t>(w, e, tl); }
 
-ZCRPC_HOT void store_string(Context* c, uint8_t* slot, const uint8_t* p, uint32_t n) {
-  store<uint64_t>(slot, std::endian::native == std::endian::little ? uint64_t(n) << 32 | c->offset(p)
-                                                                   : uint64_t(c->offset(p)) << 32 | n);
+ZCRPC_HOT void store_pair(uint8_t* slot, uint32_t first, uint32_t second) {
+  store<uint64_t>(slot, std::endian::native == std::endian::little ? uint64_t(second) << 32 | first : uint64_t(first) << 32 | second);
 }
+ZCRPC_HOT void store_string(Context* c, uint8_t* slot, const uint8_t* p, uint32_t n) { store_pair(slot, c->offset(p), n); }
 template <bool kUtf8>
 ZCRPC_HOT bool string_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
   uint32_t n;
@@ -392,79 +392,87 @@ ZCRPC_OP(PackedS64) { return packed_field<uint64_t>(c, w, e, tl, [](uint64_t v) 
 ZCRPC_OP(PackedS32) { return packed_field<uint32_t>(c, w, e, tl, [](uint64_t v) { return unzigzag32(uint32_t(v)); }); }
 ZCRPC_OP(PackedBool) { return packed_field<uint8_t>(c, w, e, tl, [](uint64_t v) { return uint8_t(v != 0); }); }
 
-// ---- Maps ----------------------------------------------------------------------------------------------------
+// ---- Maps: string to string or bytes -----------------------------------------------------------------------------
 
+// An entry {1: key, 2: value} as all encoders write it, the key shorter than 128 bytes.
 struct Pair {
   const uint8_t *key, *value, *next;
   uint32_t key_len, value_len;
 };
-// An entry {1: key, 2: value} as all encoders write it, p at its length. A key has less than 128 bytes.
+// p is at the entry's length.
 ZCRPC_HOT bool read_pair(const uint8_t* p, const uint8_t* end, Pair* out) {
   uint32_t n;
   p = read_length(p, end, &n);
-  if (ZCRPC_UNLIKELY(!p || n < 4)) return false;
+  if (ZCRPC_UNLIKELY(!p)) return false;
   const uint32_t head = load_wire<uint16_t>(p), key_len = head >> 8;
-  if (ZCRPC_UNLIKELY((head & 0xFF) != 0x0A || key_len > 0x7F || key_len + 4 > n)) return false;
+  if (ZCRPC_UNLIKELY(((head ^ 0x0A) & 0x80FF) || key_len + 4 > n)) return false;
   const uint8_t* value = p + key_len + 4;
   const uint32_t mid = load_wire<uint16_t>(value - 2);
   uint32_t value_len = mid >> 8;
-  if (ZCRPC_UNLIKELY((mid & 0xFF) != 0x12)) return false;
-  if (ZCRPC_UNLIKELY(value_len > 0x7F)) value_len = (value_len & 0x7F) | uint32_t(*value++) << 7;
+  if (ZCRPC_UNLIKELY((mid ^ 0x12) & 0x80FF)) {
+    if ((mid & 0xFF) != 0x12 || *value > 0x7F) return false;
+    value_len = (value_len & 0x7F) | uint32_t(*value++) << 7;
+  }
   *out = {p + 2, value, p + n, key_len, value_len};
-  return value + value_len == p + n && value_len < 0x4000;
+  return value + value_len == out->next;
 }
 
-// Whether both are ASCII (where `must` has all bits set), and whether the key comes after the one before.
-ZCRPC_HOT bool check_pair(const Pair& e, const Pair& last, uint32_t key_must, uint32_t value_must, bool* ascending) {
+// Whether what must be is ASCII. Clears *ascending unless the key comes after the one before.
+template <bool kKeyUtf8, bool kValueUtf8>
+ZCRPC_HOT bool check_pair(const Pair& e, const uint8_t* last, uint32_t last_len, bool* ascending) {
 #if defined(__AVX2__)
   if (ZCRPC_LIKELY(e.key_len <= 32 && e.value_len <= 32)) {
-    const __m256i key = load_32(e.key), before = load_32(last.key);
-    const uint32_t foreign = (_bzhi_u32(uint32_t(_mm256_movemask_epi8(key)), e.key_len) & key_must) |
-                             (_bzhi_u32(uint32_t(_mm256_movemask_epi8(load_32(e.value))), e.value_len) & value_must);
+    const __m256i key = load_32(e.key), before = load_32(last);
     const auto same = uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(key, before)));
     const auto less = uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(key, before), before)));
     const uint32_t first = ~same & (same + 1);  // the first byte that differs
-    *ascending &= _bzhi_u32(first & less, e.key_len < last.key_len ? e.key_len : last.key_len) != 0;
+    *ascending &= _bzhi_u32(first & less, e.key_len < last_len ? e.key_len : last_len) != 0;
+    uint32_t foreign = 0;
+    if (kKeyUtf8) foreign |= _bzhi_u32(uint32_t(_mm256_movemask_epi8(key)), e.key_len);
+    if (kValueUtf8) foreign |= _bzhi_u32(uint32_t(_mm256_movemask_epi8(load_32(e.value))), e.value_len);
     return foreign == 0;
   }
 #endif
-  *ascending &= surely_before(last.key, last.key_len, e.key, e.key_len);
-  return (!key_must || is_ascii(e.key, e.key_len)) && (!value_must || is_ascii(e.value, e.value_len));
+  *ascending &= surely_before(last, last_len, e.key, e.key_len);
+  return (!kKeyUtf8 || is_ascii(e.key, e.key_len)) && (!kValueUtf8 || is_ascii(e.value, e.value_len));
 }
 
-// string to string or bytes.
-ZCRPC_OP(MapStrings) {
+template <bool kKeyUtf8, bool kValueUtf8>
+ZCRPC_HOT bool map_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
   uint8_t* slot = w.m + e->offset;
   if (ZCRPC_UNLIKELY(load<uint32_t>(slot + 4) != 0)) return false;
-  const Entry* sub = e->sub->entries;
-  const uint32_t key_must = sub[0].op == Op::kString ? ~0u : 0, value_must = sub[1].op == Op::kString ? ~0u : 0;
   const uint16_t mask = tl == 1 ? 0xFF : 0xFFFF, own = e->tag;
-  uint8_t* const first = c->top;
-  uint8_t* const limit = c->limit - 16;
-  const uint8_t *p = w.p, *const end = w.end;
+  const uint8_t *p = w.p, *const end = w.end, *const base = c->base;
+  uint8_t *const first = c->top, *const limit = c->limit - 16;
   uint8_t* out = first;
-  bool ascending = true, ignored;
-  Pair pair, last;
-  if (ZCRPC_UNLIKELY(out > limit || !read_pair(p + tl, end, &pair) || !check_pair(pair, pair, key_must, value_must, &ignored))) return false;
-  for (;;) {
-    store_string(c, out, pair.key, pair.key_len);
-    store_string(c, out + 8, pair.value, pair.value_len);
+  const uint8_t* last = p;
+  uint32_t last_len = 0;
+  bool ascending = true;
+  do {
+    Pair pair;
+    bool after = true;
+    if (ZCRPC_UNLIKELY(out > limit || !read_pair(p + tl, end, &pair))) return soiled(c, out);
+    const bool good = check_pair<kKeyUtf8, kValueUtf8>(pair, last, last_len, &after);
+    if (ZCRPC_UNLIKELY(!good)) return soiled(c, out);
+    ascending &= after | (out == first);
+    store_pair(out, uint32_t(pair.key - base), pair.key_len);
+    store_pair(out + 8, uint32_t(pair.value - base), pair.value_len);
     out += 16;
+    last = pair.key;
+    last_len = pair.key_len;
     p = pair.next;
-    if (p >= end || (load_wire<uint16_t>(p) & mask) != own) break;
-    last = pair;
-    if (ZCRPC_UNLIKELY(out > limit || !read_pair(p + tl, end, &pair) || !check_pair(pair, last, key_must, value_must, &ascending)))
-      return soiled(c, out);
-  }
+  } while (p < end && (load_wire<uint16_t>(p) & mask) == own);
   if (ZCRPC_UNLIKELY(p >= end && end == c->clamp)) return soiled(c, out);  // the run may go on behind
-  store<uint32_t>(slot, c->index_offset(first));
-  store<uint32_t>(slot + 4, uint32_t(out - first) / 16);
+  store_pair(slot, c->index_offset(first), uint32_t(out - first) / 16);
   c->top = out;
   set_bit(w, e);
   w.p = p;
   if (ZCRPC_UNLIKELY(!ascending)) c->settle = e;
   return true;
 }
+ZCRPC_OP(MapStrings) { return map_field<true, true>(c, w, e, tl); }
+ZCRPC_OP(MapStringBytes) { return map_field<true, false>(c, w, e, tl); }
+ZCRPC_OP(MapBytes) { return map_field<false, false>(c, w, e, tl); }
 
 }  // namespace
 }  // namespace zcrpc::view

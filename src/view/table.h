@@ -17,7 +17,10 @@ struct Dispatcher;
   X(V64) X(V32) X(S64) X(S32) X(Bool) X(Enum) X(F64) X(F32) X(String) X(Bytes) X(Message)                       \
   X(OneofV64) X(OneofV32) X(OneofBool) X(OneofF64) X(OneofF32) X(OneofString) X(OneofBytes) X(OneofMessage)     \
   X(Strings) X(BytesList) X(Messages) X(Borrow64) X(Borrow32)                                                   \
-  X(PackedV64) X(PackedV32) X(PackedS64) X(PackedS32) X(PackedBool) X(ListV64) X(ListV32) X(MapStrings)
+  X(PackedV64) X(PackedV32) X(PackedS64) X(PackedS32) X(PackedBool) X(ListV64) X(ListV32) X(MapStrings) X(MapStringBytes) X(MapBytes)
+
+// Those whose run may leave duplicates to settle_map().
+#define ZCRPC_VIEW_IS_MAP(op) ((op) == Op::kMapStrings || (op) == Op::kMapStringBytes || (op) == Op::kMapBytes)
 
 enum class Op : uint8_t {
   kSlow,

@@ -125,7 +125,7 @@ ZCRPC_LONG_HANDLER(2)
       ZCRPC_MUSTTAIL return h_slow(ZCRPC_SAME);                                                    \
     }                                                                                              \
     if (kChangesEnd<Op::k##name>) ZCRPC_SET_END();                                                 \
-    if (Op::k##name == Op::kMapStrings && ZCRPC_UNLIKELY(c->settle != nullptr)) ZCRPC_MUSTTAIL return h_settle(ZCRPC_PASS); \
+    if (ZCRPC_VIEW_IS_MAP(Op::k##name) && ZCRPC_UNLIKELY(c->settle != nullptr)) ZCRPC_MUSTTAIL return h_settle(ZCRPC_PASS); \
     ZCRPC_NEXT();                                                                                  \
   }
 #define X(name)                                           \
