@@ -19,6 +19,11 @@ endif()
 # These never throw and hold no type information: the codec can be built with libc and libm alone.
 set(ZCRPC_BARE_MODULES base wire schema view encode json text compress)
 
+set(ZCRPC_MISSING WARNING)
+if(CMAKE_COMPILE_WARNING_AS_ERROR)
+  set(ZCRPC_MISSING FATAL_ERROR)
+endif()
+
 set(ZCRPC_WARNINGS -Wall -Wextra -Wconversion -Wshadow)
 
 function(zcrpc_add_folder folder)
@@ -135,10 +140,10 @@ function(zcrpc_module name)
     message(FATAL_ERROR "zcrpc_module(${name}): what is ${A_UNPARSED_ARGUMENTS}?")
   endif()
   set(target zcrpc_${name})
-  # A folder in the middle of being written does not stop the others.
+  # A folder in the middle of being written does not stop the others; the presets are strict.
   foreach(source IN LISTS A_SOURCES)
     if(NOT IS_ABSOLUTE ${source} AND NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})
-      message(WARNING "src/${name}: there is no ${source}")
+      message(${ZCRPC_MISSING} "src/${name}: there is no ${source}")
       file(GLOB unused CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source})
       list(REMOVE_ITEM A_SOURCES ${source})
     endif()
