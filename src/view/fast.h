@@ -13,6 +13,8 @@
 #include "view/context.h"
 
 #define ZCRPC_HOT static inline __attribute__((always_inline))
+// Hides how a value came about, so that the compiler keeps one register for it and what it can be computed back to.
+#define ZCRPC_HIDE(x) __asm__("" : "+r"(x))
 #define ZCRPC_LIKELY(x) __builtin_expect(!!(x), 1)
 #define ZCRPC_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
@@ -107,8 +109,9 @@ ZCRPC_HOT const uint8_t* read_length(const uint8_t* p, const uint8_t* end, uint3
 ZCRPC_HOT __m256i load_32(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 
 ZCRPC_HOT bool is_ascii_64(const uint8_t* p, uint32_t n) {  // n at most 64
-  const uint8_t* last = p + (n > 32 ? n - 32 : 0);
-  return _bzhi_u32(uint32_t(_mm256_movemask_epi8(_mm256_or_si256(load_32(p), load_32(last)))), n) == 0;
+  int32_t over = int32_t(n) - 32;
+  over &= ~(over >> 31);  // not below 0; written as a choice, gcc makes it a branch
+  return _bzhi_u32(uint32_t(_mm256_movemask_epi8(_mm256_or_si256(load_32(p), load_32(p + over)))), n) == 0;
 }
 ZCRPC_HOT bool is_ascii(const uint8_t* p, uint32_t n) {
   if (ZCRPC_LIKELY(n <= 64)) return is_ascii_64(p, n);

@@ -52,7 +52,8 @@ ZCRPC_OP(F64) { (void)c; return fixed_field<uint64_t>(w, e, tl); }
 ZCRPC_OP(F32) { (void)c; return fixed_field<uint32_t>(w, e, tl); }
 
 ZCRPC_HOT void store_pair(uint8_t* slot, uint32_t first, uint32_t second) {
-  store<uint64_t>(slot, std::endian::native == std::endian::little ? uint64_t(second) << 32 | first : uint64_t(first) << 32 | second);
+  store<uint32_t>(slot, first);
+  store<uint32_t>(slot + 4, second);
 }
 ZCRPC_HOT void store_string(Context* c, uint8_t* slot, const uint8_t* p, uint32_t n) { store_pair(slot, c->offset(p), n); }
 template <bool kUtf8>
@@ -70,8 +71,12 @@ ZCRPC_HOT bool string_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
 // own no frame); see tail.h.
 ZCRPC_OP(String) {
   const uint8_t* p = w.p + tl + 1;
+  ZCRPC_HIDE(p);
   uint32_t n = p[-1];
-  if (ZCRPC_UNLIKELY(n > 64 || w.end - p < ptrdiff_t(n) || !is_ascii_64(p, n))) return false;
+  if (ZCRPC_UNLIKELY(n > 64 || w.end - p < ptrdiff_t(n) || !is_ascii_64(p, n))) {
+    w.p = p - tl - 1;
+    return false;
+  }
   store_string(c, w.m + e->offset, p, n);
   set_bit(w, e);
   w.p = p + n;
@@ -418,24 +423,33 @@ ZCRPC_HOT bool read_pair(const uint8_t* p, const uint8_t* end, Pair* out) {
 }
 
 // Whether what must be is ASCII. Clears *ascending unless the key comes after the one before.
-template <bool kKeyUtf8, bool kValueUtf8>
-ZCRPC_HOT bool check_pair(const Pair& e, const uint8_t* last, uint32_t last_len, bool* ascending) {
+// The key before, as far as the next one is compared with it.
+struct LastKey {
 #if defined(__AVX2__)
-  if (ZCRPC_LIKELY(e.key_len <= 32 && e.value_len <= 32)) {
-    const __m256i key = load_32(e.key), before = load_32(last);
-    const auto same = uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(key, before)));
-    const auto less = uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(key, before), before)));
-    const uint32_t first = ~same & (same + 1);  // the first byte that differs
-    *ascending &= _bzhi_u32(first & less, e.key_len < last_len ? e.key_len : last_len) != 0;
-    uint32_t foreign = 0;
-    if (kKeyUtf8) foreign |= _bzhi_u32(uint32_t(_mm256_movemask_epi8(key)), e.key_len);
-    if (kValueUtf8) foreign |= _bzhi_u32(uint32_t(_mm256_movemask_epi8(load_32(e.value))), e.value_len);
-    return foreign == 0;
+  __m256i head = _mm256_setzero_si256();
+  bool long_one = false;
+  void set(const Pair& e) {
+    head = load_32(e.key);
+    long_one = e.key_len > 32;
   }
+  // Whether e's key surely comes after it, bytewise. The first byte that differs decides; beyond the end of the one before
+  // every key that has it as a prefix comes after it anyway, so only e's own length matters.
+  bool is_before(const Pair& e) const {
+    const __m256i key = load_32(e.key);
+    const auto differ = ~uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(key, head)));
+    const auto less = uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(key, head), head)));
+    return _bzhi_u32(_blsi_u32(differ) & less, e.key_len) != 0 && !long_one;
+  }
+#else
+  const uint8_t* key = nullptr;
+  uint32_t len = 0;
+  void set(const Pair& e) {
+    key = e.key;
+    len = e.key_len;
+  }
+  bool is_before(const Pair& e) const { return !key || surely_before(key, len, e.key, e.key_len); }
 #endif
-  *ascending &= surely_before(last, last_len, e.key, e.key_len);
-  return (!kKeyUtf8 || is_ascii(e.key, e.key_len)) && (!kValueUtf8 || is_ascii(e.value, e.value_len));
-}
+};
 
 template <bool kKeyUtf8, bool kValueUtf8>
 ZCRPC_HOT bool map_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
@@ -445,21 +459,26 @@ ZCRPC_HOT bool map_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
   const uint8_t *p = w.p, *const end = w.end, *const base = c->base;
   uint8_t *const first = c->top, *const limit = c->limit - 16;
   uint8_t* out = first;
-  const uint8_t* last = p;
-  uint32_t last_len = 0;
+  LastKey last;
   bool ascending = true;
   do {
     Pair pair;
-    bool after = true;
-    if (ZCRPC_UNLIKELY(out > limit || !read_pair(p + tl, end, &pair))) return soiled(c, out);
-    const bool good = check_pair<kKeyUtf8, kValueUtf8>(pair, last, last_len, &after);
-    if (ZCRPC_UNLIKELY(!good)) return soiled(c, out);
-    ascending &= after | (out == first);
+    const uint8_t* entry = p + tl + 1;
+    const uint32_t n = entry[-1], head = load_wire<uint16_t>(entry), key_len = head >> 8;
+    if (ZCRPC_UNLIKELY(out > limit)) return soiled(c, out);
+    // Up to 64 bytes in all, one look at all of them: if the texts are ASCII, so are the tags and lengths between them.
+    if (ZCRPC_LIKELY(kKeyUtf8 && kValueUtf8 && n <= 64 && end - entry >= ptrdiff_t(n) && is_ascii_64(entry, n) && (head & 0xFF) == 0x0A &&
+                     key_len + 4 <= n && load_wire<uint16_t>(entry + 2 + key_len) == ((n - 4 - key_len) << 8 | 0x12))) {
+      pair = {entry + 2, entry + 4 + key_len, entry + n, key_len, n - 4 - key_len};
+    } else if (!read_pair(p + tl, end, &pair) || (kKeyUtf8 && !is_ascii(pair.key, pair.key_len)) ||
+               (kValueUtf8 && !is_ascii(pair.value, pair.value_len))) {
+      return soiled(c, out);
+    }
+    ascending &= last.is_before(pair);
+    last.set(pair);
     store_pair(out, uint32_t(pair.key - base), pair.key_len);
     store_pair(out + 8, uint32_t(pair.value - base), pair.value_len);
     out += 16;
-    last = pair.key;
-    last_len = pair.key_len;
     p = pair.next;
   } while (p < end && (load_wire<uint16_t>(p) & mask) == own);
   if (ZCRPC_UNLIKELY(p >= end && end == c->clamp)) return soiled(c, out);  // the run may go on behind

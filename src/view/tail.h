@@ -21,6 +21,7 @@
 #define ZCRPC_WALK \
   Walk w { p, end, m, t, has }
 #define ZCRPC_SET_END() (void)0
+#define ZCRPC_END() w.end
 #define ZCRPC_PASS c, w.p, w.end, w.m, w.t, w.has, e
 #define ZCRPC_SAME c, p, end, m, t, has, e
 #define ZCRPC_CONVENTION __attribute__((preserve_none))
@@ -30,6 +31,7 @@
 #define ZCRPC_WALK \
   Walk w { p, c->walk.end, m, t, has }
 #define ZCRPC_SET_END() (c->walk.end = w.end)
+#define ZCRPC_END() c->walk.end  // read again rather than kept
 #define ZCRPC_PASS c, w.p, w.m, w.t, w.has, e
 #define ZCRPC_SAME c, p, m, t, has, e
 #define ZCRPC_CONVENTION
@@ -46,7 +48,7 @@ ZCRPC_HOT const Entry* fast_entry(const Table* t, const uint8_t* p) {
 
 #define ZCRPC_NEXT()                                                                        \
   do {                                                                                      \
-    if (ZCRPC_UNLIKELY(w.p >= w.end)) ZCRPC_MUSTTAIL return h_leave(ZCRPC_PASS);            \
+    if (ZCRPC_UNLIKELY(w.p >= ZCRPC_END())) ZCRPC_MUSTTAIL return h_leave(ZCRPC_PASS);      \
     e = fast_entry(w.t, w.p);                                                               \
     ZCRPC_MUSTTAIL return reinterpret_cast<Handler>(const_cast<void*>(e->handler))(ZCRPC_PASS); \
   } while (0)
@@ -121,7 +123,7 @@ ZCRPC_LONG_HANDLER(2)
     if (ZCRPC_UNLIKELY(!(matches))) ZCRPC_MUSTTAIL return h_miss(ZCRPC_SAME);                   \
     ZCRPC_WALK;                                                                                    \
     if (ZCRPC_UNLIKELY(!op_##name(c, w, e, length))) {                                             \
-      if (Op::k##name == Op::kString) ZCRPC_MUSTTAIL return h##length##_long(ZCRPC_SAME);          \
+      if (Op::k##name == Op::kString) ZCRPC_MUSTTAIL return h##length##_long(ZCRPC_PASS);          \
       ZCRPC_MUSTTAIL return h_slow(ZCRPC_SAME);                                                    \
     }                                                                                              \
     if (kChangesEnd<Op::k##name>) ZCRPC_SET_END();                                                 \
