@@ -109,8 +109,8 @@ ZCRPC_HOT const uint8_t* read_length(const uint8_t* p, const uint8_t* end, uint3
 ZCRPC_HOT __m256i load_32(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 
 ZCRPC_HOT bool is_ascii_64(const uint8_t* p, uint32_t n) {  // n at most 64
-  int32_t over = int32_t(n) - 32;
-  over &= ~(over >> 31);  // not below 0; written as a choice, gcc makes it a branch
+  int64_t over = int64_t(n) - 32;
+  over &= ~(over >> 63);  // not below 0; written as a choice, gcc makes it a branch
   return _bzhi_u32(uint32_t(_mm256_movemask_epi8(_mm256_or_si256(load_32(p), load_32(p + over)))), n) == 0;
 }
 ZCRPC_HOT bool is_ascii(const uint8_t* p, uint32_t n) {

@@ -427,18 +427,15 @@ ZCRPC_HOT bool read_pair(const uint8_t* p, const uint8_t* end, Pair* out) {
 struct LastKey {
 #if defined(__AVX2__)
   __m256i head = _mm256_setzero_si256();
-  bool long_one = false;
-  void set(const Pair& e) {
-    head = load_32(e.key);
-    long_one = e.key_len > 32;
-  }
+  void set(const Pair& e) { head = e.key_len <= 32 ? load_32(e.key) : _mm256_set1_epi8(-1); }  // nothing comes after a long one
   // Whether e's key surely comes after it, bytewise. The first byte that differs decides; beyond the end of the one before
   // every key that has it as a prefix comes after it anyway, so only e's own length matters.
-  bool is_before(const Pair& e) const {
+  // Not 0: it does.
+  uint32_t is_before(const Pair& e) const {
     const __m256i key = load_32(e.key);
     const auto differ = ~uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(key, head)));
     const auto less = uint32_t(_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(key, head), head)));
-    return _bzhi_u32(_blsi_u32(differ) & less, e.key_len) != 0 && !long_one;
+    return _bzhi_u32(_blsi_u32(differ) & less, e.key_len);
   }
 #else
   const uint8_t* key = nullptr;
@@ -447,7 +444,7 @@ struct LastKey {
     key = e.key;
     len = e.key_len;
   }
-  bool is_before(const Pair& e) const { return !key || surely_before(key, len, e.key, e.key_len); }
+  uint32_t is_before(const Pair& e) const { return !key || surely_before(key, len, e.key, e.key_len); }
 #endif
 };
 
@@ -460,7 +457,7 @@ ZCRPC_HOT bool map_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
   uint8_t *const first = c->top, *const limit = c->limit - 16;
   uint8_t* out = first;
   LastKey last;
-  bool ascending = true;
+  uint32_t ascending = ~0u;
   do {
     Pair pair;
     const uint8_t* entry = p + tl + 1;
@@ -468,13 +465,14 @@ ZCRPC_HOT bool map_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
     if (ZCRPC_UNLIKELY(out > limit)) return soiled(c, out);
     // Up to 64 bytes in all, one look at all of them: if the texts are ASCII, so are the tags and lengths between them.
     if (ZCRPC_LIKELY(kKeyUtf8 && kValueUtf8 && n <= 64 && end - entry >= ptrdiff_t(n) && is_ascii_64(entry, n) && (head & 0xFF) == 0x0A &&
-                     key_len + 4 <= n && load_wire<uint16_t>(entry + 2 + key_len) == ((n - 4 - key_len) << 8 | 0x12))) {
+                     key_len <= 32 && key_len + 4 <= n && load_wire<uint16_t>(entry + 2 + key_len) == ((n - 4 - key_len) << 8 | 0x12))) {
       pair = {entry + 2, entry + 4 + key_len, entry + n, key_len, n - 4 - key_len};
     } else if (!read_pair(p + tl, end, &pair) || (kKeyUtf8 && !is_ascii(pair.key, pair.key_len)) ||
                (kValueUtf8 && !is_ascii(pair.value, pair.value_len))) {
       return soiled(c, out);
     }
-    ascending &= last.is_before(pair);
+    const uint32_t after = last.is_before(pair);
+    ascending = after < ascending ? after : ascending;
     last.set(pair);
     store_pair(out, uint32_t(pair.key - base), pair.key_len);
     store_pair(out + 8, uint32_t(pair.value - base), pair.value_len);
@@ -486,7 +484,7 @@ ZCRPC_HOT bool map_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
   c->top = out;
   set_bit(w, e);
   w.p = p;
-  if (ZCRPC_UNLIKELY(!ascending)) c->settle = e;
+  if (ZCRPC_UNLIKELY(ascending == 0)) c->settle = e;
   return true;
 }
 ZCRPC_OP(MapStrings) { return map_field<true, true>(c, w, e, tl); }
