@@ -99,8 +99,9 @@ void build_path(const Context* c, Path* path) {
     const Target to = frame_target(f);
     path->add_field(to.field);
     const uint8_t* open = f + 1 < c->sp ? (f + 1)->m : c->walk.m;
-    if (to.field->is_map()) path->add_key(c, to.field, open);
-    else if (to.field->repeated()) path->add_index(count_of(c, f->t, f->m, to) - f->left - 1);
+    const bool bad_key = f + 1 == c->sp && c->fault_field && c->fault_field->number == 1;
+    if (to.field->is_map() && !bad_key) path->add_key(c, to.field, open);
+    if (to.field->repeated() && !to.field->is_map()) path->add_index(count_of(c, f->t, f->m, to) - f->left - 1);
     if (to.field->is_map() && f + 1 < c->sp) f++;  // the entry's value: its place has been named
   }
   if (!c->fault_field || c->walk.t->entry) return;

@@ -227,6 +227,9 @@ bool discard_entry(Context* c, const Target& to, uint32_t from) {
   auto run = schema::load<zcrpc_run>(s);
   run.count--;
   memcpy(s, &run, sizeof run);
+  // Those that follow move up: the last place stays empty, and must not show what lay there before.
+  const uint32_t stride = to.entry->sub->size;
+  memset(c->index + (run.offset & ~kMarks) + size_t(run.count) * stride, 0, stride);
   return push_unknown(c, from, c->offset(c->walk.p));
 }
 
