@@ -59,7 +59,7 @@ ZCRPC_HOT void store_string(Context* c, uint8_t* slot, const uint8_t* p, uint32_
 template <bool kUtf8>
 ZCRPC_HOT bool string_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
   uint32_t n;
-  const uint8_t* p = read_length(w.p + tl, w.end, &n);
+  const uint8_t* p = read_length_2(w.p + tl, w.end, &n);
   if (ZCRPC_UNLIKELY(!p)) return false;
   if (kUtf8 && ZCRPC_UNLIKELY(!is_ascii(p, n))) return false;
   store_string(c, w.m + e->offset, p, n);
