@@ -106,6 +106,13 @@ static void print_counters(void) {
          (unsigned long long)s.bytes_copied_in, (unsigned long long)s.bytes_copied_out, made);
 }
 
+/* A whole decimal number; -1 for anything else. */
+static int number(const char *text) {
+  char *end;
+  long n = strtol(text, &end, 10);
+  return end == text || *end || n < 0 || n > 65535 ? -1 : (int)n;
+}
+
 int main(int argc, char **argv) {
   zcrpc_error *err = NULL;
   zcrpc_schema *schema = NULL;
@@ -114,8 +121,8 @@ int main(int argc, char **argv) {
   char address[64];
 
   for (i = 1; i + 1 < argc; i += 2) {
-    if (strcmp(argv[i], "--port") == 0) port = atoi(argv[i + 1]);
-    else if (strcmp(argv[i], "--threads") == 0) threads = atoi(argv[i + 1]);
+    if (strcmp(argv[i], "--port") == 0) port = number(argv[i + 1]);
+    else if (strcmp(argv[i], "--threads") == 0) threads = number(argv[i + 1]);
     else break;
   }
   if (i < argc || port < 0 || port > 65535 || threads < 1) {

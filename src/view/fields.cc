@@ -368,15 +368,10 @@ bool push_unknown(Context* c, uint32_t from, uint32_t to, uint32_t number) {
   return push_row(c, {id, number, from, to - from});
 }
 
-bool slow_field(Context* c) {
-  const uint8_t* start = c->walk.p;
-  uint32_t tag;
-  wire::Fault fault;
-  const uint8_t* p = wire::read_tag(start, true_end(c), &tag, &fault);
-  if (!p) return fail(c, fault == wire::Fault::kTruncated ? Fault::kTruncatedTag : from_wire(fault), start, nullptr);
+namespace {
+
+bool known_field(Context* c, const Target& to, const uint8_t* start, const uint8_t* p, uint32_t tag) {
   const Type type = wire::tag_type(tag);
-  if (type == Type::kEndGroup) return leave_group(c, wire::tag_number(tag), start, p);
-  const Target to = find_target(c->walk.t, wire::tag_number(tag));
   if (const Field* f = to.field) {
     const Type own = wire_type(f->kind);
     if (type == own) {
@@ -387,6 +382,23 @@ bool slow_field(Context* c) {
     if (type == Type::kLength && f->repeated() && is_packable(f->kind)) return packed_field(c, to, p);
   }
   return skip_unknown(c, start, p, tag);
+}
+
+}  // namespace
+
+bool slow_field(Context* c) {
+  const uint8_t* start = c->walk.p;
+  uint32_t tag;
+  wire::Fault fault;
+  const uint8_t* p = wire::read_tag(start, true_end(c), &tag, &fault);
+  if (!p) return fail(c, fault == wire::Fault::kTruncated ? Fault::kTruncatedTag : from_wire(fault), start, nullptr);
+  if (wire::tag_type(tag) == Type::kEndGroup) return leave_group(c, wire::tag_number(tag), start, p);
+  const Target to = find_target(c->walk.t, wire::tag_number(tag));
+  const Frame* const open = c->sp;
+  if (known_field(c, to, start, p, tag)) return true;
+  // Want of room is told where no field is known.
+  if (c->fault == Fault::kBudget && !c->fault_field && c->sp == open) c->fault_field = to.field;
+  return false;
 }
 
 }  // namespace zcrpc::view

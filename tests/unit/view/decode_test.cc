@@ -267,7 +267,7 @@ void what_costs_too_much_is_refused(void**) {
   view::Limits limits;
   limits.max_index = 4096;
   refuses(kTree, empty.substr(0, 4000), 0,
-          "", "index larger than the limit of 4096 bytes", base::Code::kResourceExhausted, limits);
+          "kids[0]", "index larger than the limit of 4096 bytes", base::Code::kResourceExhausted, limits);
 }
 
 string nested(int levels, const string& inner, uint32_t field) {
