@@ -42,7 +42,7 @@ struct Writer {
 
   bool failed() const { return e->is_failed; }
   // Room for a tag, a length and a number. After a failure: in the scratch memory.
-  Pos room(Pos p) const {
+  [[gnu::always_inline]] inline Pos room(Pos p) const {
     if (size_t(e->end - p) >= kRoom) [[likely]]
       return p;
     return more(e, p, kRoom);
@@ -58,9 +58,9 @@ struct Writer {
     e->end = e->scratch + sizeof e->scratch - kOverrun;
     return e->scratch;
   }
-  Pos tag(Pos p, uint32_t t) const { return put_varint(room(p), t); }
+  [[gnu::always_inline]] inline Pos tag(Pos p, uint32_t t) const { return put_varint(room(p), t); }
   Pos varint(Pos p, uint64_t v) const { return put_varint(room(p), v); }
-  Pos number(Pos p, uint32_t t, uint64_t v) const { return put_varint(put_varint(room(p), t), v); }
+  [[gnu::always_inline]] inline Pos number(Pos p, uint32_t t, uint64_t v) const { return put_varint(put_varint(room(p), t), v); }
   Pos fixed32(Pos p, uint32_t t, uint32_t v) const {
     p = put_varint(room(p), t);
     wire::store_le<uint32_t>(p, v);
@@ -89,7 +89,7 @@ struct Writer {
     return w.raw(put_varint(put_varint(w.room(p), t), s.size), s);
   }
   // A map entry of two strings.
-  Pos pair(Pos p, uint32_t t, base::Slice k, base::Slice v) const {
+  [[gnu::always_inline]] inline Pos pair(Pos p, uint32_t t, base::Slice k, base::Slice v) const {
     if ((t | k.size | v.size | (k.size + v.size + 4)) >= 0x80 || size_t(e->end - p) < k.size + v.size + kRoom) [[unlikely]]
       return long_pair(*this, p, t, k, v);
     p[0] = uint8_t(t);
@@ -122,13 +122,13 @@ struct Writer {
     copy(p, s.data, s.size);
     return p + s.size;
   }
-  Pos open(Pos p, size_t* at, uint8_t* guess, uint8_t g) const {
+  [[gnu::always_inline]] inline Pos open(Pos p, size_t* at, uint8_t* guess, uint8_t g) const {
     p = room(p);
     *at = size_t(p - e->base);
     *guess = g;
     return p + g;
   }
-  Pos close(Pos p, size_t at, uint8_t guess, const Level& l) const {
+  [[gnu::always_inline]] inline Pos close(Pos p, size_t at, uint8_t guess, const Level& l) const {
     size_t n = size_t(p - e->base) - at - guess;
     if (!e->is_failed && e->refs == l.refs) [[likely]] {
       uint8_t* to = e->base + at;
