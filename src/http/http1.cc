@@ -1,3 +1,4 @@
+#include "base/header.h"
 #include "http/http1.h"
 
 #include <algorithm>
@@ -43,16 +44,6 @@ bool all(const char* p, const char* end, uint8_t kind) {
   uint8_t acc = kind;
   for (; p < end; p++) acc &= kClasses.of[uint8_t(*p)];
   return acc & kind;
-}
-
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; }
-
-bool is(std::string_view s, std::string_view lower_case) {
-  if (s.size() != lower_case.size()) return false;
-  for (size_t i = 0; i < s.size(); i++) {
-    if (lower(s[i]) != lower_case[i]) return false;
-  }
-  return true;
 }
 
 constexpr bool is_space(char c) { return c == ' ' || c == '\t'; }
@@ -211,7 +202,7 @@ bool Http1Parser::target(char* p, char* end) {
     return true;
   }
   // The absolute form, as sent to proxies; its host counts, not the Host header.
-  size_t scheme = t.size() > 7 && is(t.substr(0, 7), "http://") ? 7 : t.size() > 8 && is(t.substr(0, 8), "https://") ? 8 : 0;
+  size_t scheme = t.size() > 7 && base::is_ignoring_case(t.substr(0, 7), "http://") ? 7 : t.size() > 8 && base::is_ignoring_case(t.substr(0, 8), "https://") ? 8 : 0;
   if (!scheme) return fail(400, "broken request target");
   char* host = p + scheme;
   char* path = std::find_if(host, end, [](char c) { return c == '/' || c == '?'; });
@@ -237,7 +228,7 @@ bool Http1Parser::field(char* p, char* end, Header* h) {
   if (!colon) return fail(400, "a header without a colon");
   if (colon == p || !all(p, colon, kToken)) return fail(400, "broken header name");
   if (!all(colon + 1, end, kValue)) return fail(400, "a control character in a header");
-  for (char* c = p; c < colon; c++) *c = lower(*c);
+  for (char* c = p; c < colon; c++) *c = base::ascii_lower(*c);
   *h = {text(p, colon), trim(text(colon + 1, end)), false};
   return true;
 }
@@ -253,7 +244,7 @@ bool Http1Parser::framing_field(const Header& h, Framing* f) {
       return true;
     case 6:
       if (h.name != "expect" || head_.http10) return true;
-      if (!is(h.value, "100-continue")) return fail(417, "unknown expectation");
+      if (!base::is_ignoring_case(h.value, "100-continue")) return fail(417, "unknown expectation");
       head_.expect_continue = true;
       return true;
     case 10:
@@ -261,8 +252,8 @@ bool Http1Parser::framing_field(const Header& h, Framing* f) {
       for (std::string_view rest = h.value; !rest.empty();) {
         size_t comma = std::min(rest.find(','), rest.size());
         std::string_view option = trim(rest.substr(0, comma));
-        if (is(option, "close")) f->close = true;
-        if (is(option, "keep-alive")) f->keep = true;
+        if (base::is_ignoring_case(option, "close")) f->close = true;
+        if (base::is_ignoring_case(option, "keep-alive")) f->keep = true;
         rest.remove_prefix(std::min(comma + 1, rest.size()));
       }
       return true;
@@ -284,7 +275,7 @@ bool Http1Parser::framing_field(const Header& h, Framing* f) {
       if (h.name != "transfer-encoding") return true;
       if (f->encoding) return fail(400, "transfer-encoding is given twice");
       f->encoding = true;
-      if (!is(h.value, "chunked")) return fail(400, "transfer-encoding other than chunked");
+      if (!base::is_ignoring_case(h.value, "chunked")) return fail(400, "transfer-encoding other than chunked");
       return true;
     default: return true;
   }

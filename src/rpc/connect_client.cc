@@ -1,4 +1,5 @@
 #include "json/write.h"
+#include "base/header.h"
 #include "rpc/connect.h"
 
 namespace zcrpc::rpc {
@@ -13,21 +14,11 @@ using compress::Coding;
 
 namespace {
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; }
-
-bool is(std::string_view s, std::string_view lower_case) {
-  if (s.size() != lower_case.size()) return false;
-  for (size_t i = 0; i < s.size(); i++) {
-    if (lower(s[i]) != lower_case[i]) return false;
-  }
-  return true;
-}
-
 // application/json, whatever parameters follow.
 bool media_is(std::string_view value, std::string_view media) {
   value = value.substr(0, value.find(';'));
   while (!value.empty() && value.back() == ' ') value.remove_suffix(1);
-  return is(value, media);
+  return base::is_ignoring_case(value, media);
 }
 
 bool put(Metadata* out, std::string_view name, std::string_view value) { return out->add(name, Slice(value)); }

@@ -1,3 +1,4 @@
+#include "base/header.h"
 #include "rpc/request.h"
 
 #include <zcrpc.h>
@@ -12,16 +13,6 @@ using compress::Coding;
 namespace {
 
 constexpr size_t kKept = 4096;  // of a target and of metadata, from call to call
-
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; }
-
-bool is(std::string_view s, std::string_view lower_case) {
-  if (s.size() != lower_case.size()) return false;
-  for (size_t i = 0; i < s.size(); i++) {
-    if (lower(s[i]) != lower_case[i]) return false;
-  }
-  return true;
-}
 
 std::string_view trim(std::string_view s) {
   while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
@@ -135,28 +126,28 @@ void Request::content_type(std::string_view v) {
   std::string_view parameters = v;
   std::string_view media = rpc::trim(cut(&parameters, ';'));
   parameters = rpc::trim(parameters);
-  if (media.size() <= kApplication.size() || !is(media.substr(0, kApplication.size()), kApplication)) return;
+  if (media.size() <= kApplication.size() || !base::is_ignoring_case(media.substr(0, kApplication.size()), kApplication)) return;
   media.remove_prefix(kApplication.size());
   std::string_view suffix = media;
   std::string_view family = cut(&suffix, '+');
   bool plus = family.size() != media.size();
   if (!plus) suffix = media;
-  codec_known_ = is(suffix, "proto") || is(suffix, "json");
-  codec_ = is(suffix, "json") ? Codec::kJson : Codec::kProto;
+  codec_known_ = base::is_ignoring_case(suffix, "proto") || base::is_ignoring_case(suffix, "json");
+  codec_ = base::is_ignoring_case(suffix, "json") ? Codec::kJson : Codec::kProto;
   if (!plus && codec_known_) {
     // text editors of requests like to say what JSON is always in
-    if (parameters.empty() || (codec_ == Codec::kJson && (is(parameters, "charset=utf-8") || is(parameters, "charset=\"utf-8\"")))) {
+    if (parameters.empty() || (codec_ == Codec::kJson && (base::is_ignoring_case(parameters, "charset=utf-8") || base::is_ignoring_case(parameters, "charset=\"utf-8\"")))) {
       type_ = Type::kConnect;
     }
-  } else if (is(family, "grpc") && parameters.empty()) {
+  } else if (base::is_ignoring_case(family, "grpc") && parameters.empty()) {
     type_ = Type::kGrpc;
     if (!plus) {
       bare_grpc_ = codec_known_ = true;
       codec_ = Codec::kProto;
     }
-  } else if (is(family, "grpc-web") || is(family, "grpc-web-text")) {
+  } else if (base::is_ignoring_case(family, "grpc-web") || base::is_ignoring_case(family, "grpc-web-text")) {
     type_ = Type::kGrpcWeb;
-  } else if (is(family, "connect") && plus) {
+  } else if (base::is_ignoring_case(family, "connect") && plus) {
     type_ = Type::kConnectStream;
   }
 }
