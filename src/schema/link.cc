@@ -87,7 +87,7 @@ Status Builder::link_extension(const ExtensionItem& i) {
   Field* x = d.field;
   const FileDecl& f = *i.file;
   if (!d.has_extendee || d.extendee.empty()) return wrong(f, x->full_name, "an extension without an extendee");
-  if (d.has_oneof || d.proto3_optional) return wrong(f, x->full_name, "an extension cannot be in a oneof");
+  if (d.has_oneof) return wrong(f, x->full_name, "an extension cannot be in a oneof");  // `optional` of a proto3 file makes none for it
   Symbol* s = names_.resolve(i.scope, d.extendee);
   if (!in_bounds()) return no_room();
   if (!s) return wrong(f, x->full_name, "extendee \"%.*s\" is not defined", ZCRPC_NAME(d.extendee));
