@@ -1,8 +1,8 @@
 // Numbers in JSON's grammar, read exactly: integers without a detour through a double, floats to the nearest.
-#include <charconv>
 #include <cmath>
 #include <limits>
 
+#include "base/decimal.h"
 #include "json/read.h"
 
 namespace zcrpc::json {
@@ -86,14 +86,6 @@ bool short_digits(std::string_view s, uint64_t* v) {
   return true;
 }
 
-// Of a number that is not zero: whether it is 10 or more (then what a float cannot hold is too large, not too small).
-bool large(const Parts& n) {
-  size_t i = n.whole.find_first_not_of('0');
-  if (i != std::string_view::npos) return int64_t(n.whole.size() - i) - 1 + n.exponent > 0;
-  i = n.fraction.find_first_not_of('0');
-  return i != std::string_view::npos && n.exponent - int64_t(i) - 1 > 0;
-}
-
 template <class T>
 bool read_floating(std::string_view s, T* v, bool* range) {
   *range = false;
@@ -105,18 +97,7 @@ bool read_floating(std::string_view s, T* v, bool* range) {
   Parts n;
   if (!split(s, &n)) return false;
   T out = 0;
-  auto r = std::from_chars(s.data(), s.data() + s.size(), out);
-  if (r.ec == std::errc::result_out_of_range) {
-    if (large(n)) {
-      *range = true;
-      return false;
-    }
-    // Too small: the nearest is zero. (libstdc++ leaves the value alone for some, though denormals are told right.)
-    if (!(std::abs(out) < std::numeric_limits<T>::min())) out = 0;
-    out = n.negative ? -std::abs(out) : std::abs(out);
-  } else if (r.ec != std::errc() || r.ptr != s.data() + s.size()) {
-    return false;
-  }
+  if (!base::read_decimal(s, &out)) return false;
   if (!std::isfinite(out)) {
     *range = true;
     return false;

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "json/parser.h"
-#include "json/scan.h"
+#include "wire/scan.h"
 #include "json/write.h"
 
 namespace zcrpc::json {
@@ -58,7 +58,7 @@ bool Parser::members(const Message* type, bool any) {
     if (next < type->fields.size()) {
       std::string_view n = type->fields[next].json_name;
       const uint8_t* p = r_.position();
-      if (size_t(r_.text_end() - p) > n.size() && p[n.size()] == '"' && same_plain(p, base::Slice(n).data, n.size())) {
+      if (size_t(r_.text_end() - p) > n.size() && p[n.size()] == '"' && wire::same_plain(p, base::Slice(n).data, n.size())) {
         f = &type->fields[next];
         r_.advance(p + n.size() + 1);
       }
@@ -122,7 +122,7 @@ bool Parser::first_time(const Message* type, const Field* f, size_t seen, const 
 }
 
 bool Parser::field(const Message* type, const Field* f, size_t seen, const uint8_t* at) {
-  Step *up = at_, step{up, f};
+  schema::Step *up = at_, step{up, f};
   at_ = &step;
   bool success = first_time(type, f, seen, at);
   if (success) {
@@ -184,7 +184,7 @@ bool Parser::sub_message(const Field* f) {
 bool Parser::list(const Field* f) {
   if (!r_.enter_array()) return false;
   bool open = false;
-  Step* step = at_;
+  schema::Step* step = at_;
   step->index = 0;
   bool null_is_value = takes_null(f);
   for (; r_.next_element(); step->index++) {
@@ -203,13 +203,13 @@ bool Parser::list(const Field* f) {
   }
   if (!r_.ok()) return false;
   if (open) encode::end(e_);
-  step->index = kNoIndex;
+  step->index = schema::kNoIndex;
   return true;
 }
 
 bool Parser::map(const Field* f) {
   if (!r_.enter_object()) return false;
-  Step* step = at_;
+  schema::Step* step = at_;
   step->has_key = step->escaped = true;
   step->quoted = schema::is_string(f->map_key()->kind);
   while (r_.member_comes()) {

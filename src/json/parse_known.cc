@@ -1,6 +1,6 @@
 // The parser: well-known types, which have JSON forms of their own.
 #include "json/parser.h"
-#include "json/scan.h"
+#include "wire/scan.h"
 
 namespace zcrpc::json {
 
@@ -69,7 +69,7 @@ bool Parser::mask_path(const Field* f, const uint8_t* at, std::string_view path)
 }
 
 bool Parser::struct_value(const Message* type) {
-  Step *up = at_, step{up};
+  schema::Step *up = at_, step{up};
   at_ = &step;
   bool success = note(map(&type->fields[0]));
   at_ = up;
@@ -77,7 +77,7 @@ bool Parser::struct_value(const Message* type) {
 }
 
 bool Parser::list_value(const Message* type) {
-  Step *up = at_, step{up};
+  schema::Step *up = at_, step{up};
   at_ = &step;
   bool success = note(list(&type->fields[0]));
   at_ = up;

@@ -3,9 +3,9 @@
 
 #include "base/vec.h"
 #include "json/json.h"
-#include "json/path.h"
 #include "json/read.h"
 #include "json/time.h"
+#include "schema/path.h"
 
 namespace zcrpc::json {
 
@@ -76,7 +76,7 @@ class Parser {
   bool note(bool success) {
     if (!success && !noted_) {
       noted_ = true;
-      append_path(at_, &path_);
+      schema::append_path(at_, &path_);
     }
     return success;
   }
@@ -86,7 +86,7 @@ class Parser {
   Reader r_;
   const ParseOptions& o_;
   encode::Encoder* e_;
-  Step* at_ = nullptr;
+  schema::Step* at_ = nullptr;
   uint32_t depth_;
   bool dropped_ = false;
   bool noted_ = false;

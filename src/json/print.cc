@@ -10,18 +10,6 @@ using base::Code;
 using schema::Kind;
 using schema::Shape;
 
-bool Out::grow(size_t n) {
-  if (!ok_) return false;
-  size_t used = size(), capacity = to_->bytes().capacity();
-  if (n > SIZE_MAX / 4 || !to_->bytes().reserve(used + n > capacity * 2 ? used + n : capacity * 2)) {
-    ok_ = false;
-    end_ = p_;
-    return false;
-  }
-  open(used);
-  return true;
-}
-
 void Out::escaped(base::Slice s, size_t done) {
   // The first `done` bytes and the quote are there already.
   p_ += done + 1;
@@ -35,7 +23,7 @@ void Out::escaped(base::Slice s, size_t done) {
     } else {
       p_ += write_escape(c, p_);
     }
-    size_t n = copy_plain(at, size_t(end - at), p_);
+    size_t n = wire::copy_plain(at, size_t(end - at), p_);
     at += n;
     p_ += n;
   }
@@ -43,7 +31,7 @@ void Out::escaped(base::Slice s, size_t done) {
 }
 
 bool Printer::fail(const char* message, Code code) {
-  if (status_.ok()) status_ = with_path(base::Status(code, message), at_);
+  if (status_.ok()) status_ = schema::with_path(base::Status(code, message), at_);
   return false;
 }
 
@@ -135,7 +123,7 @@ bool Printer::member(const Field* f, const uint8_t* slot, bool* first) {
 }
 
 bool Printer::field(const Field* f, const uint8_t* slot) {
-  Step *up = at_, step{up, f};
+  schema::Step *up = at_, step{up, f};
   at_ = &step;
   bool good = f->shape == Shape::kSingular ? value(f, slot) : f->shape == Shape::kMap ? map(f, slot) : list(f, slot);
   at_ = up;
@@ -186,7 +174,7 @@ void Printer::enumeration(const schema::Enum* e, int32_t n) {
 
 bool Printer::list(const Field* f, const uint8_t* slot) {
   schema::Elements e = elements(f, slot);
-  Step* step = at_;
+  schema::Step* step = at_;
   open('[');
   bool first = true, good = true;
   for (uint32_t i = 0; i < e.count && good; i++) {
@@ -231,7 +219,7 @@ bool Printer::map_key(const Field* key, const uint8_t* slot, char* digits, std::
 bool Printer::map(const Field* f, const uint8_t* slot) {
   schema::Elements e = elements(f, slot);
   const Field *key = f->map_key(), *val = f->map_value();
-  Step* step = at_;
+  schema::Step* step = at_;
   step->has_key = true;
   step->quoted = schema::is_string(key->kind);
   char digits[kMaxNumber];

@@ -116,7 +116,7 @@ bool Printer::struct_value(View v, const Message* type) {
     out_.text("{}");
     return true;
   }
-  Step *up = at_, step{up};
+  schema::Step *up = at_, step{up};
   at_ = &step;
   bool good = map(f, slot);
   at_ = up;
@@ -130,7 +130,7 @@ bool Printer::list_value(View v, const Message* type) {
     out_.text("[]");
     return true;
   }
-  Step *up = at_, step{up};
+  schema::Step *up = at_, step{up};
   at_ = &step;
   bool good = list(f, slot);
   at_ = up;
@@ -172,7 +172,7 @@ bool Printer::any(View v, const Message* type) {
   limits.max_depth = o_.max_depth - depth_;
   auto decoded = view::decode(inner, bytes, false, limits, &arena);
   if (!decoded.ok()) {
-    if (status_.ok()) status_ = with_path(decoded.take_status(), at_);
+    if (status_.ok()) status_ = schema::with_path(decoded.take_status(), at_);
     return false;
   }
   const uint8_t *input = input_, *index = index_;

@@ -4,8 +4,8 @@
 #include "base/arena.h"
 #include "json/json.h"
 #include "json/out.h"
-#include "json/path.h"
 #include "json/time.h"
+#include "schema/path.h"
 
 namespace zcrpc::json {
 
@@ -88,7 +88,7 @@ class Printer {
   Out out_;
   const uint8_t* input_ = nullptr;  // of the message being printed
   const uint8_t* index_ = nullptr;
-  Step* at_ = nullptr;
+  schema::Step* at_ = nullptr;
   uint32_t depth_ = 0;
   uint32_t indent_ = 0;
   base::Status status_;

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "base/utf8.h"
-#include "json/scan.h"
+#include "wire/scan.h"
 
 namespace zcrpc::json {
 
@@ -31,23 +31,6 @@ int32_t hex4(const uint8_t* p, const uint8_t* end) {
 }
 
 }  // namespace
-
-bool Reader::wrong_at(const uint8_t* at, const char* text, base::Code code) {
-  if (failed_) return false;
-  failed_ = true;
-  code_ = code;
-  error_ = text;
-  error_offset_ = size_t(at - begin_);
-  p_ = end_;
-  return false;
-}
-
-base::Status Reader::status() const {
-  if (!failed_) return {};
-  size_t line, column;
-  line_and_column({begin_, size_t(end_ - begin_)}, error_offset_, &line, &column);
-  return base::Status::format(code_, "line %zu, column %zu: %s", line, column, error_).at(int64_t(error_offset_));
-}
 
 bool Reader::open() {
   if (depth_ == 0) return wrong_at(p_ - 1, "nested too deeply", base::Code::kResourceExhausted);
@@ -103,7 +86,7 @@ bool Reader::next_element() {
 
 // Behind the opening quote. Nearly all strings are ASCII without an escape and stay where they are.
 inline bool Reader::string_into(std::string_view* s, base::String* scratch) {
-  const uint8_t* p = find_special<true>(p_, end_);
+  const uint8_t* p = wire::find_special<true>(p_, end_);
   if (p == end_ || *p != '"') [[unlikely]] return string_other(p, s, scratch);
   *s = {reinterpret_cast<const char*>(p_), size_t(p - p_)};
   p_ = p + 1;
@@ -128,7 +111,7 @@ bool Reader::string_other(const uint8_t* p, std::string_view* s, base::String* s
   bool ascii = true;
   if (p < end_ && *p > 0x7F) {
     ascii = false;
-    p = find_special<false>(p, end_);
+    p = wire::find_special<false>(p, end_);
   }
   if (p < end_ && *p == '\\') return string_slow(start, p, ascii, s, scratch);
   if (p == end_) return wrong_at(start - 1, kNoEnd);
@@ -153,8 +136,8 @@ bool Reader::string_slow(const uint8_t* start, const uint8_t* p, bool ascii, std
     if (*p != '\\') return wrong_at(p, "a control character in a string");
     if (!escape(&p, scratch)) return false;
     from = p;
-    p = find_special<false>(p, end_);
-    if (ascii && find_special<true>(from, p) != p) ascii = false;
+    p = wire::find_special<false>(p, end_);
+    if (ascii && wire::find_special<true>(from, p) != p) ascii = false;
   }
   if (!scratch->ok()) return wrong_at(start, "no memory", base::Code::kResourceExhausted);
   if (!ascii) {
@@ -272,18 +255,6 @@ bool Reader::finish() {
   if (failed_) return false;
   skip_space();
   return p_ == end_ || wrong("something behind the end");
-}
-
-void line_and_column(base::Slice text, size_t offset, size_t* line, size_t* column) {
-  *line = *column = 1;
-  for (size_t i = 0; i < offset && i < text.size; i++) {
-    if (text.data[i] == '\n') {
-      ++*line;
-      *column = 1;
-    } else if ((text.data[i] & 0xC0) != 0x80) {
-      ++*column;
-    }
-  }
 }
 
 }  // namespace zcrpc::json

@@ -12,17 +12,16 @@
 #include <string_view>
 
 #include "base/slice.h"
-#include "base/status.h"
+#include "base/source.h"
 #include "base/string.h"
 
 namespace zcrpc::json {
 
 enum class Token : uint8_t { kObject, kArray, kString, kNumber, kTrue, kFalse, kNull, kOther /* or the end */ };
 
-class Reader {
+class Reader : public base::Source {
  public:
-  explicit Reader(base::Slice text, uint32_t max_depth = 100)
-      : begin_(text.data), p_(text.data), end_(text.data + text.size), depth_(max_depth) {}
+  explicit Reader(base::Slice text, uint32_t max_depth = 100) : base::Source(text), depth_(max_depth) {}
 
   // Skips white space and tells what comes next by its first byte.
   Token peek() {
@@ -58,18 +57,7 @@ class Reader {
   // Nothing but white space is left, and no mistake was made.
   bool finish();
 
-  bool ok() const { return !failed_; }
-  base::Code code() const { return code_; }
-  const char* error() const { return error_; }  // "expected a string"; static
-  size_t error_offset() const { return error_offset_; }
-  // "line 1, column 17: expected a string" with the offset; OK if there was no mistake.
-  base::Status status() const;
-
   // For parsers built on this one.
-  size_t offset() const { return size_t(p_ - begin_); }
-  const uint8_t* position() const { return p_; }
-  const uint8_t* text_end() const { return end_; }
-  void advance(const uint8_t* to) { p_ = to; }
   // A place to come back to.
   struct Mark {
     const uint8_t* p;
@@ -82,8 +70,6 @@ class Reader {
     depth_ = m.depth;
     fresh_ = m.fresh;
   }
-  bool wrong_at(const uint8_t* at, const char* text, base::Code code = base::Code::kInvalidArgument);
-  bool wrong(const char* text, base::Code code = base::Code::kInvalidArgument) { return wrong_at(p_, text, code); }
   void skip_space() {
     while (p_ < end_ && (*p_ == ' ' || *p_ == '\n' || *p_ == '\t' || *p_ == '\r')) p_++;
   }
@@ -125,19 +111,11 @@ class Reader {
   bool literal(const char* text, size_t n);
   bool open();
 
-  const uint8_t *begin_, *p_, *end_;
   uint32_t depth_;      // levels left
   bool fresh_ = false;  // right behind an opening bracket
-  bool failed_ = false;
-  base::Code code_ = base::Code::kOk;
-  const char* error_ = "";
-  size_t error_offset_ = 0;
   std::string_view raw_name_;
   base::String name_scratch_, scratch_;
 };
-
-// Line and column (both from 1; columns count characters) of a byte of the text.
-void line_and_column(base::Slice text, size_t offset, size_t* line, size_t* column);
 
 // The integer that a number's characters stand for, exactly: 1e5, 100000.000 and 2.147483647e9 are integers. Grammar as in
 // JSON, checked here too. kNotInteger: a fraction is left; kRange: beyond int64/uint64.

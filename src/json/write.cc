@@ -1,10 +1,11 @@
 #include "json/write.h"
 
-#include <charconv>
 #include <cmath>
+#include <cstring>
 
+#include "base/decimal.h"
 #include "base/utf8.h"
-#include "json/scan.h"
+#include "wire/scan.h"
 
 namespace zcrpc::json {
 
@@ -38,10 +39,7 @@ size_t write_floating(T v, char* to) {
     memcpy(to, s.data(), s.size());
     return s.size();
   }
-  // Whole numbers as such: to_chars would turn 100000 into 1e+05. -0 keeps its sign there.
-  if (T limit = sizeof(T) == 8 ? T(1e15) : T(1e7); v > -limit && v < limit && v == T(int64_t(v)) && (v != 0 || !std::signbit(v)))
-    return size_t(std::to_chars(to, to + kMaxNumber, int64_t(v)).ptr - to);
-  return size_t(std::to_chars(to, to + kMaxNumber, v).ptr - to);
+  return base::write_decimal(v, to);
 }
 
 }  // namespace
@@ -51,7 +49,7 @@ size_t write_number(float v, char* to) { return write_floating(v, to); }
 void append_double(base::String* out, double v) { append_floating(out, v); }
 void append_float(base::String* out, float v) { append_floating(out, v); }
 
-size_t plain_prefix(const uint8_t* s, size_t n) { return size_t(find_special<false>(s, s + n) - s); }
+size_t plain_prefix(const uint8_t* s, size_t n) { return size_t(wire::find_special<false>(s, s + n) - s); }
 
 size_t write_escape(uint8_t c, char* to) {
   to[0] = '\\';

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/decimal.h"
 #include "base/slice.h"
 #include "base/string.h"
 
@@ -17,7 +18,7 @@ void append_double(base::String* out, double v);
 void append_float(base::String* out, float v);
 
 // The same into memory that is there; each tells how many characters it wrote, at most kMaxNumber, kMaxEscape.
-inline constexpr size_t kMaxNumber = 32, kMaxEscape = 6;
+inline constexpr size_t kMaxNumber = base::kMaxDecimal, kMaxEscape = 6;
 size_t write_number(double v, char* to);
 size_t write_number(float v, char* to);
 size_t write_escape(uint8_t c, char* to);  // c: a quote, a backslash, or below 0x20

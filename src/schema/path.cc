@@ -1,11 +1,11 @@
-#include "json/path.h"
+#include "schema/path.h"
 
-namespace zcrpc::json {
+namespace zcrpc::schema {
 
 void append_path(const Step* last, base::String* out) {
   if (!last) return;
   append_path(last->up, out);
-  if (const schema::Field* f = last->field) {
+  if (const Field* f = last->field) {
     if (!out->empty()) out->append('.');
     if (f->extension) {
       out->append('[').append(f->full_name).append(']');
@@ -38,4 +38,4 @@ base::Status with_path(base::Status s, const Step* last) {
   return path.ok() ? std::move(s).in(path.view()) : std::move(s);
 }
 
-}  // namespace zcrpc::json
+}  // namespace zcrpc::schema

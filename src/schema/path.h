@@ -8,17 +8,17 @@
 #include "base/string.h"
 #include "schema/schema.h"
 
-namespace zcrpc::json {
+namespace zcrpc::schema {
 
 inline constexpr uint32_t kNoIndex = 0xFFFFFFFFu;
 
 struct Step {
   const Step* up = nullptr;
-  const schema::Field* field = nullptr;  // nullptr: only an index or a key, as within a Struct
+  const Field* field = nullptr;  // nullptr: only an index or a key, as within a Struct
   uint32_t index = kNoIndex;
   bool has_key = false;
   bool quoted = false;    // the key in quotes
-  bool escaped = false;   // as it stands in JSON: what needs a backslash has one
+  bool escaped = false;   // as it stands in the text that is read: what needs a backslash has one
   std::string_view key{};  // of a map, as text
 };
 
@@ -26,4 +26,4 @@ struct Step {
 void append_path(const Step* last, base::String* out);
 base::Status with_path(base::Status s, const Step* last);
 
-}  // namespace zcrpc::json
+}  // namespace zcrpc::schema

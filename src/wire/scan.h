@@ -1,4 +1,4 @@
-// Looking for the few bytes that matter in a string, 16 at a time where SSE2 is there, else 8. Never reads past the end.
+// Looking for the few bytes that matter in a quoted string, 16 at a time where SSE2 is there, else 8. Never reads past the end.
 #pragma once
 
 #include <bit>
@@ -12,7 +12,7 @@
 
 #include "wire/wire.h"
 
-namespace zcrpc::json {
+namespace zcrpc::wire {
 
 inline constexpr uint64_t kOnes = 0x0101010101010101u;
 inline constexpr uint64_t kHighs = 0x8080808080808080u;
@@ -56,12 +56,12 @@ inline const uint8_t* find_special(const uint8_t* p, const uint8_t* end) {
     if (uint32_t hit = special16<High>(load16(p))) return p + std::countr_zero(hit);
 #endif
   for (; end - p >= 8; p += 8)
-    if (special8<High>(wire::load_le<uint64_t>(p))) break;
+    if (special8<High>(load_le<uint64_t>(p))) break;
   while (p < end && !special1<High>(*p)) p++;
   return p;
 }
 
-// Copies s up to the first byte that JSON escapes and tells how many those were. `to` takes n bytes and 16 more, which
+// Copies s up to the first byte that has to be escaped and tells how many those were. `to` takes n bytes and 16 more, which
 // may be overwritten.
 inline size_t copy_plain(const uint8_t* s, size_t n, char* to) {
 #ifdef __SSE2__
@@ -83,24 +83,24 @@ inline size_t copy_plain(const uint8_t* s, size_t n, char* to) {
   if (n < 16) {
     // Two loads that overlap take in any length; what has something special is gone through byte by byte.
     if (n >= 8) {
-      auto a = wire::load_le<uint64_t>(s), b = wire::load_le<uint64_t>(s + n - 8);
+      auto a = load_le<uint64_t>(s), b = load_le<uint64_t>(s + n - 8);
       if (!special8x2(a, b)) {
-        wire::store_le(to, a);
-        wire::store_le(to + n - 8, b);
+        store_le(to, a);
+        store_le(to + n - 8, b);
         return n;
       }
     } else if (n >= 4) {
-      auto a = wire::load_le<uint32_t>(s), b = wire::load_le<uint32_t>(s + n - 4);
+      auto a = load_le<uint32_t>(s), b = load_le<uint32_t>(s + n - 4);
       if (auto both = a | uint64_t(b) << 32; !special8x2(both, both)) {
-        wire::store_le(to, a);
-        wire::store_le(to + n - 4, b);
+        store_le(to, a);
+        store_le(to + n - 4, b);
         return n;
       }
     }
   }
   size_t i = 0;
   for (; n - i >= 8; i += 8) {
-    auto x = wire::load_le<uint64_t>(s + i);
+    auto x = load_le<uint64_t>(s + i);
     if (special8<false>(x)) break;
     memcpy(to + i, s + i, 8);
   }
@@ -113,14 +113,14 @@ inline bool same_plain(const uint8_t* p, const uint8_t* name, size_t n) {
   if (n >= 8) {
     for (size_t i = 0;; i += 8) {
       if (i + 8 > n) i = n - 8;
-      auto x = wire::load_le<uint64_t>(p + i);
-      if (x != wire::load_le<uint64_t>(name + i) || special8x2(x, x)) return false;
+      auto x = load_le<uint64_t>(p + i);
+      if (x != load_le<uint64_t>(name + i) || special8x2(x, x)) return false;
       if (i + 8 == n) return true;
     }
   }
   if (n >= 4) {
-    auto x = wire::load_le<uint32_t>(p) | uint64_t(wire::load_le<uint32_t>(p + n - 4)) << 32;
-    auto y = wire::load_le<uint32_t>(name) | uint64_t(wire::load_le<uint32_t>(name + n - 4)) << 32;
+    auto x = load_le<uint32_t>(p) | uint64_t(load_le<uint32_t>(p + n - 4)) << 32;
+    auto y = load_le<uint32_t>(name) | uint64_t(load_le<uint32_t>(name + n - 4)) << 32;
     return x == y && !special8x2(x, x);
   }
   for (size_t i = 0; i < n; i++)
@@ -128,4 +128,4 @@ inline bool same_plain(const uint8_t* p, const uint8_t* name, size_t n) {
   return true;
 }
 
-}  // namespace zcrpc::json
+}  // namespace zcrpc::wire

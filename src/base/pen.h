@@ -1,0 +1,68 @@
+// A cursor in the memory of a String, so that a character of output is one store. Writing never fails by itself; ok()
+// tells.
+#pragma once
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "base/string.h"
+
+namespace zcrpc::base {
+
+class Pen {
+ public:
+  // Appends to *to, and makes it no longer than `most`.
+  explicit Pen(String* to, size_t most = SIZE_MAX) : to_(to), most_(most < to->size() ? to->size() : most) { open(to->size()); }
+  // Room for what is likely to come; not needed.
+  void expect(size_t n) { (void)room(n); }
+
+  // False: no memory, or too long; then nothing may be written. Whether that has happened: ok().
+  [[nodiscard]] bool room(size_t n) {
+    if (size_t(end_ - p_) >= n) [[likely]] return true;
+    return grow(n);
+  }
+  bool ok() const { return ok_; }
+  // It has failed for the length alone. What was written before is there.
+  bool full() const { return full_; }
+  size_t size() const { return size_t(p_ - to_->data()); }
+  // Makes `size` bytes the string's: size() for all, less to take something back.
+  void close(size_t size) { to_->truncate(size); }
+
+  void put(char c) {
+    if (room(1)) *p_++ = c;
+  }
+  void text(std::string_view s) {
+    if (!room(s.size())) return;
+    memcpy(p_, s.data(), s.size());
+    p_ += s.size();
+  }
+  void spaces(size_t n) {
+    if (!room(n)) return;
+    memset(p_, ' ', n);
+    p_ += n;
+  }
+  template <class Int>
+  void integer(Int v) {
+    if (room(24)) p_ = std::to_chars(p_, p_ + 24, v).ptr;
+  }
+  // `digits` decimal digits, zeros before.
+  void padded(uint32_t v, uint32_t digits) {
+    if (!room(digits)) return;
+    for (uint32_t i = digits; i-- > 0; v /= 10) p_[i] = char('0' + v % 10);
+    p_ += digits;
+  }
+
+ protected:
+  void open(size_t used);
+  bool grow(size_t n);
+
+  String* to_;
+  size_t most_;
+  char *p_ = nullptr, *end_ = nullptr;
+  bool ok_ = true, full_ = false;
+};
+
+}  // namespace zcrpc::base
