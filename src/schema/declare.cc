@@ -120,6 +120,14 @@ Status Builder::declare_message(FileDecl& f, MessageDecl& d, Message* outer, std
   d.resolved = over(parent, d.features);
   if (!messages_.push({m, &d, &f, outer})) return Status::no_memory();
 
+  // Text format skips fields of these names.
+  auto* reserved = make_array<std::string_view>(d.reserved_names.size(), &schema_->arena);
+  if (!reserved) return Status::no_memory();
+  m->reserved_names = {reserved, d.reserved_names.size()};
+  for (std::string_view name : d.reserved_names) {
+    *reserved = schema_->arena.text(name);
+    if (!reserved++->data()) return Status::no_memory();
+  }
   ZCRPC_TRY(declare_oneofs(f, d));
   ZCRPC_TRY(declare_fields(f, d));
   for (EnumDecl& e : d.enums) ZCRPC_TRY(declare_enum(f, e, m->name, d.resolved));

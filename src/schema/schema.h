@@ -124,11 +124,13 @@ struct Message {
   uint32_t type_no;                     // place in Schema::messages
   bool map_entry;
   bool message_set;
+  bool reaches_required;                // has a required field, or can hold a message that does
   bool sparse;                          // stored packed: presence bitmap, then present 8-byte slots only
   WellKnown well_known;
   std::span<const Field> fields;        // ascending by number; extensions not among them
   std::span<const Oneof> oneofs;        // declared ones
   std::span<const Range> extension_ranges;
+  std::span<const std::string_view> reserved_names;  // as declared
   std::span<const Field* const> extensions;  // of this message, known to this schema, ascending by number
   uint64_t fingerprint;
   // Layout 1
