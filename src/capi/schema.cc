@@ -1,5 +1,7 @@
 // zcrpc.h, section 4: schemas.
 #include "schema/schema.h"
+#include "schema/required.h"
+#include "schema/walk.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -183,4 +185,13 @@ zcrpc_method* zcrpc_method_new(const char* path, uint32_t flags, zcrpc_error** e
 
 void zcrpc_method_free(zcrpc_method* m) {
   if (m && !from_c(m)->schema) std::free(m);
+}
+
+uint32_t zcrpc_view_next(const zcrpc_view* v, uint32_t after) {
+  const schema::Field* f = schema::next_set(from_c(v), after);
+  return f ? f->number : 0;
+}
+
+zcrpc_code zcrpc_view_check_required(const zcrpc_view* v, zcrpc_error** err) {
+  return guard(err, [&] { return schema::check_required(from_c(v)); });
 }

@@ -89,8 +89,9 @@ class Builder {
   base::Status begin_symbols();
   base::Status index_symbols();
 
-  // layout.cc, fingerprint.cc, well_known.cc
+  // layout.cc, fingerprint.cc, required.cc, well_known.cc
   void lay_out();
+  base::Status mark_required();
   base::Status fingerprints();
   void classify();
 

@@ -199,6 +199,7 @@ Status Builder::finish() {
   ZCRPC_TRY(index_symbols());
   lay_out();
   ZCRPC_TRY(fingerprints());
+  ZCRPC_TRY(mark_required());
   classify();
   return in_bounds() ? Status() : no_room();
 }

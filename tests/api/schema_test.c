@@ -213,6 +213,33 @@ static void a_schema_needs_nothing_of_its_input(void **state) {
   assert_null(zcrpc_schema_retain(NULL));
 }
 
+static void what_is_set_can_be_walked_and_what_is_required_is_asked_for(void **state) {
+  const zcrpc_type *t = zcrpc_schema_type(schema, "editions.Fields");
+  /* 3: 0 (required), 2: 5, 10: an entry, 1: 0 (explicit) */
+  static const char bytes[] = "\x18\x00\x10\x05\x52\x00\x08\x00";
+  zcrpc_arena *a = zcrpc_arena_new(NULL);
+  zcrpc_error *e = NULL;
+  (void)state;
+  const zcrpc_view *v = zcrpc_view_decode(t, bytes, sizeof bytes - 1, NULL, a, NULL);
+  assert_non_null(v);
+  assert_int_equal(zcrpc_view_next(v, 0), 1);
+  assert_int_equal(zcrpc_view_next(v, 1), 2);
+  assert_int_equal(zcrpc_view_next(v, 2), 3);
+  assert_int_equal(zcrpc_view_next(v, 3), 10);
+  assert_int_equal(zcrpc_view_next(v, 10), 0);
+  assert_int_equal(zcrpc_view_next(NULL, 0), 0);
+  assert_int_equal(zcrpc_view_check_required(v, &e), ZCRPC_OK);
+  assert_null(e);
+  v = zcrpc_view_decode(t, bytes + 2, 2, NULL, a, NULL);
+  assert_int_equal(zcrpc_view_check_required(v, &e), ZCRPC_INVALID_ARGUMENT);
+  assert_string_equal(zcrpc_error_path(e), "required_field");
+  assert_string_equal(zcrpc_error_message(e), "required field editions.Fields.required_field is not set");
+  zcrpc_error_free(e);
+  assert_int_equal(zcrpc_view_check_required(v, NULL), ZCRPC_INVALID_ARGUMENT);
+  assert_int_equal(zcrpc_view_check_required(NULL, NULL), ZCRPC_OK);
+  zcrpc_arena_free(a);
+}
+
 static void every_failing_allocation_is_told_and_leaks_nothing(void **state) {
   long n;
   (void)state;
@@ -241,6 +268,7 @@ int main(void) {
       cmocka_unit_test(methods_without_a_schema),
       cmocka_unit_test(a_bad_set_names_file_and_symbol),
       cmocka_unit_test(a_schema_needs_nothing_of_its_input),
+      cmocka_unit_test(what_is_set_can_be_walked_and_what_is_required_is_asked_for),
       cmocka_unit_test(every_failing_allocation_is_told_and_leaks_nothing),
   };
   return cmocka_run_group_tests_name("schema", tests, read_set, free_set);
