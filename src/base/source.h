@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "base/slice.h"
 #include "base/status.h"
@@ -22,6 +23,8 @@ class Source {
   size_t error_offset() const { return error_offset_; }
   // "line 1, column 17: expected a string" with the offset; OK if there was no mistake.
   Status status() const;
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
 
   // For parsers built on a reader.
   size_t offset() const { return size_t(p_ - begin_); }
@@ -39,6 +42,8 @@ class Source {
     return false;
   }
   bool wrong(const char* text, Code code = Code::kInvalidArgument) { return wrong_at(p_, text, code); }
+  // The same with a name out of the text in quotes: `before "name"between rest`. Long ones are cut.
+  bool wrong_named(const uint8_t* at, const char* before, std::string_view name, const char* between, std::string_view rest);
 
  protected:
   const uint8_t *begin_, *p_, *end_;
@@ -48,6 +53,7 @@ class Source {
   Code code_ = Code::kOk;
   const char* error_ = "";
   size_t error_offset_ = 0;
+  char named_[192];
 };
 
 }  // namespace zcrpc::base

@@ -1,6 +1,5 @@
 // The parser: objects, fields and plain values, straight into the encoder.
 #include <bit>
-#include <cstdio>
 
 #include "json/parser.h"
 #include "wire/scan.h"
@@ -23,22 +22,6 @@ base::Status Parser::run(const Message* type) {
   if (encode::failed(e_)) return encode::take_status(e_);
   base::Status s = r_.status();
   return path_.empty() || !path_.ok() ? std::move(s) : std::move(s).in(path_.view());
-}
-
-bool Parser::fail_named(const uint8_t* at, const char* before, std::string_view name, const char* between, std::string_view type) {
-  // A long name is cut between characters.
-  constexpr size_t kShown = 48;
-  bool cut = name.size() > kShown;
-  if (cut) {
-    size_t n = kShown;
-    while (n && (name[n] & 0xC0) == 0x80) n--;
-    name = name.substr(0, n);
-  }
-  snprintf(text_, sizeof text_, "%s \"%.*s%s\"%s%.*s", before, int(name.size()), name.data(), cut ? "..." : "", between,
-           int(type.size() < 80 ? type.size() : 80), type.data());
-  for (char* c = text_; *c; c++)
-    if (uint8_t(*c) < 0x20 || *c == 0x7F) *c = '?';
-  return r_.wrong_at(at, text_);
 }
 
 bool Parser::message(const Message* type) {
@@ -99,7 +82,7 @@ const schema::Field* Parser::find(const Message* type, std::string_view name) {
 }
 
 bool Parser::unknown(const Message* type, const uint8_t* at, std::string_view name) {
-  if (!o_.ignore_unknown) return fail_named(at, "no field", name, " in ", type->name);
+  if (!o_.ignore_unknown) return r_.wrong_named(at, "no field", name, " in ", type->name);
   return r_.colon() && r_.skip_value();
 }
 
@@ -356,7 +339,7 @@ bool Parser::enumeration(const Field* f, uint64_t* bits) {
       return true;
     }
     dropped_ = o_.ignore_unknown;
-    return dropped_ || fail_named(at, "no value", s, " in enum ", e->name);
+    return dropped_ || r_.wrong_named(at, "no value", s, " in enum ", e->name);
   }
   if (t != Token::kNumber) return r_.wrong("expected an enum's name or number");
   if (!signed_integer(INT32_MIN, INT32_MAX, bits)) return false;

@@ -117,7 +117,7 @@ bool Parser::any(const Message* type) {
   if (slash == std::string_view::npos || slash + 1 == url.size) return r_.wrong_at(start.p, "the \"@type\" of an Any has no type behind a slash");
   std::string_view name = url.text().substr(slash + 1);
   const Message* inner = type->schema->message(name);
-  if (!inner) return fail_named(start.p, "no type", name, " in the schema", "");
+  if (!inner) return r_.wrong_named(start.p, "no type", name, " in the schema", "");
   encode::put_bytes(e_, &type->fields[0], url);
   r_.rewind(start);
   if (!enter()) return false;

@@ -80,8 +80,6 @@ class Parser {
     }
     return success;
   }
-  // An error with a name of the text in it.
-  bool fail_named(const uint8_t* at, const char* before, std::string_view name, const char* between, std::string_view type);
 
   Reader r_;
   const ParseOptions& o_;
@@ -94,7 +92,6 @@ class Parser {
   base::Vec<uint64_t> seen_;  // a bit for each field, oneof and extension of each open object
   base::Vec<uint8_t> bytes_;  // base64, decoded
   base::String path_;
-  char text_[192];            // of an error with a name in it
 };
 
 }  // namespace zcrpc::json
