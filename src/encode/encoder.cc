@@ -2,7 +2,7 @@
 #include <new>
 
 #include "base/string.h"
-#include "encode/state.h"
+#include "encode/edit.h"
 
 namespace zcrpc::encode {
 
@@ -40,6 +40,7 @@ Encoder* encoder_new(const schema::Message* type) {
 
 void encoder_free(Encoder* e) {
   if (!e) return;
+  edit_free(e);
   e->drop_cuts();
   forget_chunk(e);
   e->~Encoder();
@@ -61,6 +62,8 @@ void Encoder::start(const schema::Message* t) {
   is_failed = is_sealed = false;
   last = last_count = 0;
   lent = nullptr;
+  if (edit) [[unlikely]]
+    edit_reset(this);
   status = Status();
   // Somebody may still read what was given away.
   if (chunk && !chunk->unique()) forget_chunk(this);
@@ -91,6 +94,7 @@ void reset_in(Encoder* e, const schema::Message* type, uint8_t* memory, size_t c
 bool in_place(const Encoder* e) { return e->lent && e->base == e->lent && !e->is_failed && e->cuts.empty(); }
 
 void trim(Encoder* e, size_t keep) {
+  if (e->edit && !e->editing) trim(e->edit->log, keep);
   if (!e->chunk || e->chunk_size <= keep || (e->base == e->chunk->data() && e->offset() != e->headroom)) return;
   bool current = e->base == e->chunk->data();
   forget_chunk(e);
@@ -101,6 +105,10 @@ const schema::Message* type_of(const Encoder* e) { return e->type; }
 
 bool Encoder::grow(size_t n) {
   if (is_failed) return false;
+  if (editing) {
+    fail(this, Status(Code::kInternal, "a put that an edit does not take"));
+    return false;
+  }
   if (is_sealed) {
     fail(this, Status(Code::kFailedPrecondition, "the message is finished: reset the encoder first"));
     return false;
@@ -182,7 +190,11 @@ void fail(Encoder* e, Status s) {
   if (!s.ok()) fail_at(e, nullptr, std::move(s));
 }
 
-size_t size(const Encoder* e) { return e->base ? e->written() : 0; }
+size_t size(const Encoder* e) {
+  if (e->editing) [[unlikely]]
+    return e->is_failed ? 0 : count_edit(e);
+  return e->base ? e->written() : 0;
+}
 
 bool close_length(Encoder* e, size_t at, uint8_t* guess, size_t refs, size_t first_cut) {
   size_t held = *guess;
@@ -212,6 +224,8 @@ Status seal(Encoder* e) {
   if (!e->is_failed && !e->is_sealed) {
     if (!e->frames.empty())
       fail(e, Status(Code::kFailedPrecondition, "a sub-message is still open"));
+    else if (e->editing && !write_edit(e))
+      return take_status(e);
     else if (size(e) > wire::kMaxMessage)
       fail(e, Status(Code::kResourceExhausted, "message over 2147483647 bytes"));
   }

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/status.h"
+#include "schema/mask.h"
 #include "schema/schema.h"
 #include "schema/view.h"
 
@@ -51,6 +52,34 @@ void put_element(Encoder* e, const schema::Field* f, uint64_t bits); // no tag
 // The whole of a message again, from its view: known fields in ascending order, then unknown ones; merged and
 // de-duplicated as decoded. Into the message under construction.
 void put_fields(Encoder* e, schema::View v);
+
+// ---- Edits (edit.h tells how). They need edit() first; without it each is a mistake. Puts of numbers, strings, messages
+// then set a singular field in its place (and clear the other members of its oneof), append to a repeated one, and set a
+// map's key; begin opens the message that is there.
+
+// Forgets all, and starts from v, of whose type the message is; nullptr: from an empty message of the encoder's type. What
+// lies in a counted buffer is held; other bytes of v must stay until the result is there. Fields not touched pass byte
+// for byte and in their order.
+void edit(Encoder* e, schema::View v);
+void begin_at(Encoder* e, uint32_t field, size_t i);       // an element of a repeated message field
+void begin_key(Encoder* e, uint32_t field, base::Slice key);  // the message of that key, or a new one
+void begin_key_int(Encoder* e, uint32_t field, int64_t key);
+void clear(Encoder* e, uint32_t field);                    // a number that the type does not have: unknown fields
+void remove_at(Encoder* e, uint32_t field, size_t i);
+void remove_key(Encoder* e, uint32_t field, base::Slice key);
+void remove_key_int(Encoder* e, uint32_t field, int64_t key);
+void put_int64_at(Encoder* e, uint32_t field, size_t i, int64_t v);
+void put_uint64_at(Encoder* e, uint32_t field, size_t i, uint64_t v);
+void put_double_at(Encoder* e, uint32_t field, size_t i, double v);
+void put_string_at(Encoder* e, uint32_t field, size_t i, base::Slice s);
+void merge(Encoder* e, schema::View v);                    // protobuf's merge into the open message
+void trim_to(Encoder* e, const schema::MaskNode* mask);    // drops what the mask does not name, unknown fields too
+enum : uint32_t { kMaskReplaceMessages = 1, kMaskReplaceRepeated = 2 };
+// What the mask names of v: numbers and strings are set, or cleared where v has none; messages merged and elements
+// appended, unless flags say that they replace what there is.
+void merge_masked(Encoder* e, schema::View v, const schema::MaskNode* mask, uint32_t flags);
+// The message as it stands, which stays open, in one new buffer. Of an encoder that does not edit: failed_precondition.
+base::Result<base::Buffer*> snapshot(Encoder* e);
 
 bool failed(const Encoder* e);
 base::Status take_status(Encoder* e);                // why; OK if it has not failed

@@ -429,6 +429,8 @@ typename Out::Pos Walk<Out>::leave(Pos p) {
 
 void put_fields(Encoder* e, View v) {
   if (!v || e->is_failed) return;
+  if (e->editing) [[unlikely]]
+    return merge(e, v);
   if (e->type && schema::type_of(v) != e->type && schema::type_of(v)->fingerprint != e->type->fingerprint)
     return fail(e, Status(Code::kInvalidArgument, "a message of another type"));
   if (!e->room(kRoom)) return;

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "base/utf8.h"
-#include "encode/state.h"
+#include "encode/edit.h"
 
 namespace zcrpc::encode {
 
@@ -136,10 +136,20 @@ void put_numbers(Encoder* e, const Field* f, size_t n, Bits&& bits) {
 
 // ---- By number
 
-void put_int64(Encoder* e, uint32_t field, int64_t v) { put_integer(e, field, uint64_t(v), v < 0); }
-void put_uint64(Encoder* e, uint32_t field, uint64_t v) { put_integer(e, field, v, false); }
+void put_int64(Encoder* e, uint32_t field, int64_t v) {
+  if (e->editing) [[unlikely]]
+    return edit_put(e, field, [=](Encoder* log) { put_int64(log, field, v); });
+  put_integer(e, field, uint64_t(v), v < 0);
+}
+void put_uint64(Encoder* e, uint32_t field, uint64_t v) {
+  if (e->editing) [[unlikely]]
+    return edit_put(e, field, [=](Encoder* log) { put_uint64(log, field, v); });
+  put_integer(e, field, v, false);
+}
 
 void put_double(Encoder* e, uint32_t field, double v) {
+  if (e->editing) [[unlikely]]
+    return edit_put(e, field, [=](Encoder* log) { put_double(log, field, v); });
   const Field* f = find(e, field);
   if (!f) return;
   if (f->kind != Kind::kDouble && f->kind != Kind::kFloat) return fail_at(e, f, wrong("not a float or double field"));
@@ -147,6 +157,8 @@ void put_double(Encoder* e, uint32_t field, double v) {
 }
 
 void put_string(Encoder* e, uint32_t field, Slice s) {
+  if (e->editing) [[unlikely]]
+    return edit_put(e, field, [=](Encoder* log) { put_string(log, field, s); });
   const Field* f = find(e, field);
   if (f && check_text(e, f, s)) put_bytes(e, f, s);
 }
@@ -157,6 +169,8 @@ void put_buffer(Encoder* e, uint32_t field, base::Buffer* b, size_t offset, size
   if (!b || offset > b->size() || size > b->size() - offset) return fail_at(e, f, wrong("not a part of the buffer"));
   Slice s = b->slice().part(offset, size);
   if (!check_text(e, f, s)) return;
+  if (e->editing) [[unlikely]]
+    return size < kByReference ? put_string(e, field, s) : edit_put_buffer(e, field, b, s);
   if (size < kByReference) return put_bytes(e, f, s);
   if (!put_tag(e, length_tag(f))) return;
   e->p = put_varint(e->p, size);
@@ -164,6 +178,8 @@ void put_buffer(Encoder* e, uint32_t field, base::Buffer* b, size_t offset, size
 }
 
 void put_view(Encoder* e, uint32_t field, schema::View v) {
+  if (e->editing) [[unlikely]]
+    return edit_put_view(e, field, v);
   const Field* f = find(e, field);
   if (!f) return;
   if (!schema::is_message(f->kind) || f->is_map()) return fail_at(e, f, wrong("not a message field"));
@@ -187,6 +203,8 @@ void put_view(Encoder* e, uint32_t field, schema::View v) {
 }
 
 void put_int64s(Encoder* e, uint32_t field, const int64_t* v, size_t n) {
+  if (e->editing) [[unlikely]]
+    return edit_put(e, field, [=](Encoder* log) { put_int64s(log, field, v, n); });
   const Field* f = find(e, field);
   if (!f) return;
   if (f->shape != schema::Shape::kRepeated || !is_integer(f->kind)) return fail_at(e, f, wrong("not a repeated integer field"));
@@ -197,6 +215,8 @@ void put_int64s(Encoder* e, uint32_t field, const int64_t* v, size_t n) {
 }
 
 void put_doubles(Encoder* e, uint32_t field, const double* v, size_t n) {
+  if (e->editing) [[unlikely]]
+    return edit_put(e, field, [=](Encoder* log) { put_doubles(log, field, v, n); });
   const Field* f = find(e, field);
   if (!f) return;
   if (f->shape != schema::Shape::kRepeated || (f->kind != Kind::kDouble && f->kind != Kind::kFloat))
@@ -205,6 +225,8 @@ void put_doubles(Encoder* e, uint32_t field, const double* v, size_t n) {
 }
 
 void put_array(Encoder* e, uint32_t field, const void* v, size_t n) {
+  if (e->editing) [[unlikely]]
+    return edit_put(e, field, [=](Encoder* log) { put_array(log, field, v, n); });
   const Field* f = find(e, field);
   if (!f) return;
   if (f->shape != schema::Shape::kRepeated || !schema::is_packable(f->kind)) return fail_at(e, f, wrong("not a repeated numeric field"));
@@ -214,9 +236,15 @@ void put_array(Encoder* e, uint32_t field, const void* v, size_t n) {
   });
 }
 
-void put_raw(Encoder* e, Slice fields) { append(e, fields); }
+void put_raw(Encoder* e, Slice fields) {
+  if (e->editing) [[unlikely]]
+    return edit_put_raw(e, fields);
+  append(e, fields);
+}
 
 void begin(Encoder* e, uint32_t field) {
+  if (e->editing) [[unlikely]]
+    return edit_begin(e, field);
   const Field* f = find(e, field);
   if (!f) return;
   if (!schema::is_message(f->kind)) return fail_at(e, f, wrong("not a message field"));
@@ -254,6 +282,8 @@ void put_element(Encoder* e, const Field* f, uint64_t bits) {
 }
 
 void end(Encoder* e) {
+  if (e->editing) [[unlikely]]
+    return edit_end(e);
   if (e->is_failed) return;
   if (e->is_sealed) return (void)e->grow(1);  // says so
   if (e->frames.empty()) return fail(e, Status(Code::kFailedPrecondition, "end without begin"));

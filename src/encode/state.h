@@ -84,6 +84,8 @@ class Levels {
   base::Vec<Level> more_;
 };
 
+struct Edit;  // edit.h
+
 class Encoder {
  public:
   uint8_t* p = nullptr;    // zcrpc_cursor: these two come first
@@ -98,11 +100,13 @@ class Encoder {
   uint8_t* lent = nullptr;  // the caller's memory (reset_in)
   bool is_failed = false;
   bool is_sealed = false;
+  bool editing = false;     // puts go to the edit; end == p until it is written
   uint32_t last = 0, last_count = 0;  // elements begun so far of the repeated field begun last
   base::Vec<Frame> frames;
   base::Vec<Cut> cuts;
   base::Vec<Part> parts;
   Levels levels;
+  Edit* edit = nullptr;     // its memory, once there has been one
   base::Status status;
   uint8_t guesses[64];      // bytes of the last length, by field
   uint8_t scratch[256];     // where a failed walk writes until it notices
