@@ -135,6 +135,16 @@ typedef struct zcrpc_range { uint32_t message, number, offset, len; } zcrpc_rang
  * duplicates. value holds what a slot of the field's kind and shape would hold, in its first bytes. */
 typedef struct zcrpc_ext { uint32_t number, reserved; uint64_t value; } zcrpc_ext;
 ZCRPC_LAYOUT_CHECK(ext, sizeof(zcrpc_ext) == 16);
+/* Lazy views, C only: a sub-message that waits to be opened. A slot or run with bit 31 set leads to it (a run to one for
+ * each element). Of a message that came in several pieces it is the first one's, and the others follow by `next`. */
+typedef struct zcrpc_lazy {
+  uint64_t view;  /*  0  address of the sub-message's zcrpc_head once it was opened; 0 */
+  uint32_t start; /*  8  offset in the input of its length prefix */
+  uint32_t next;  /* 12  offset in the index of the next piece's; 0: none */
+  uint32_t last;  /* 16  of the first piece's: the last one's; 0: there is one piece */
+  uint32_t depth; /* 20  levels above it */
+} zcrpc_lazy;
+ZCRPC_LAYOUT_CHECK(lazy, sizeof(zcrpc_lazy) == 24 && offsetof(zcrpc_lazy, depth) == 20);
 ZCRPC_LAYOUT_CHECK(str, sizeof(zcrpc_str) == 8);
 ZCRPC_LAYOUT_CHECK(run, sizeof(zcrpc_run) == 8);
 ZCRPC_LAYOUT_CHECK(range, sizeof(zcrpc_range) == 16);

@@ -1,6 +1,7 @@
 // zcrpc.h, section 6: encoders.
 #include "capi/convert.h"
 #include "capi/guard.h"
+#include "capi/whole.h"
 #include "encode/encoder.h"
 
 using namespace zcrpc;
@@ -54,7 +55,11 @@ void zcrpc_encoder_put_view(zcrpc_encoder* e, uint32_t field, const zcrpc_view* 
 }
 
 void zcrpc_encoder_put_fields(zcrpc_encoder* e, const zcrpc_view* v) {
-  if (e) encode::put_fields(from_c(e), from_c(v));
+  if (!e) return;
+  base::Arena arena;
+  base::Result<schema::View> all = whole(from_c(v), &arena);
+  if (all.ok()) encode::put_fields(from_c(e), *all);
+  else encode::fail(from_c(e), all.take_status());
 }
 
 void zcrpc_encoder_put_int64s(zcrpc_encoder* e, uint32_t field, const int64_t* values, size_t count) {
@@ -102,5 +107,9 @@ zcrpc_code zcrpc_encoder_gather(zcrpc_encoder* e, zcrpc_slice* parts, size_t max
   });
 }
 
-size_t zcrpc_view_encoded_size(const zcrpc_view* v) { return encode::encoded_size(from_c(v)); }
+size_t zcrpc_view_encoded_size(const zcrpc_view* v) {
+  base::Arena arena;
+  base::Result<schema::View> all = whole(from_c(v), &arena);
+  return all.ok() ? encode::encoded_size(*all) : SIZE_MAX;
+}
 size_t zcrpc_view_encoded_bound(const zcrpc_view* v) { return encode::encoded_bound(from_c(v)); }

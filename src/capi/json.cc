@@ -6,6 +6,7 @@
 
 #include "capi/guard.h"
 #include "capi/options.h"
+#include "capi/whole.h"
 #include "view/view.h"
 
 using namespace zcrpc;
@@ -101,7 +102,10 @@ zcrpc_buffer* zcrpc_view_print(const zcrpc_view* v, int32_t format, const zcrpc_
       if (format == ZCRPC_JSON) text.append("{}");
       return text.ok() ? to_buffer(std::move(text)) : Result<base::Buffer*>(Status::no_memory());
     }
-    return print(from_c(v), schema::type_of(from_c(v)), format, from_c(o));
+    base::Arena arena;
+    Result<schema::View> all = whole(from_c(v), &arena);
+    if (!all.ok()) return all.take_status();
+    return print(*all, schema::type_of(*all), format, from_c(o));
   });
 }
 

@@ -29,6 +29,8 @@ struct Row {
   int64_t least, most;
 };
 constexpr Row kRows[] = {
+    {ZCRPC_DECODE_MODE, "DECODE_MODE", kDecode, ZCRPC_EAGER, ZCRPC_LAZY},
+    {ZCRPC_DECODE_DROP_UNKNOWN, "DECODE_DROP_UNKNOWN", kDecode | kCall, 0, 1},
     {ZCRPC_DECODE_MAX_INDEX, "DECODE_MAX_INDEX", kDecode | kCall, 1, int64_t(1) << 31},
     {ZCRPC_DECODE_MAX_DEPTH, "DECODE_MAX_DEPTH", kDecode | kCall, 1, wire::kDeepest},
     {ZCRPC_FORMAT_IGNORE_UNKNOWN, "FORMAT_IGNORE_UNKNOWN", kFormat, 0, 1},
@@ -96,6 +98,8 @@ view::Limits get_limits(const Options* o) {
   view::Limits l;
   l.max_index = size_t(get_int(o, ZCRPC_DECODE_MAX_INDEX, 0));
   l.max_depth = uint32_t(get_int(o, ZCRPC_DECODE_MAX_DEPTH, l.max_depth));
+  l.lazy = get_int(o, ZCRPC_DECODE_MODE, ZCRPC_EAGER) == ZCRPC_LAZY;
+  l.drop_unknown = get_bool(o, ZCRPC_DECODE_DROP_UNKNOWN, false);
   return l;
 }
 

@@ -101,6 +101,20 @@ zcrpc_code zcrpc_view_index(const zcrpc_type* t, const void* data, size_t len, c
   });
 }
 
+const zcrpc_view* zcrpc_view_open(const zcrpc_view* v, uint32_t field, size_t i, zcrpc_arena* a, zcrpc_error** err) {
+  return guard(err, [&]() -> base::Result<View> {
+    if (!v) return View(nullptr);
+    const Field* f = field_of(from_c(v), field);
+    if (!f || !(f->is_map() ? f->map_value() : f)->message)
+      return base::Status::format(base::Code::kInvalidArgument, "zcrpc_view_open: field %u is no message", field);
+    return view::open(from_c(v), f, i, from_c(a));
+  });
+}
+
+zcrpc_code zcrpc_view_open_all(const zcrpc_view* v, zcrpc_arena* a, zcrpc_error** err) {
+  return guard(err, [&] { return view::open_all(from_c(v), from_c(a)); });
+}
+
 const zcrpc_type* zcrpc_view_type(const zcrpc_view* v) { return v ? to_c(schema::type_of(from_c(v))) : nullptr; }
 
 int32_t zcrpc_view_bytes(const zcrpc_view* v, zcrpc_slice* out) {

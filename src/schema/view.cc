@@ -85,6 +85,13 @@ Elements elements(View v, const Field* f) {
   e.count = run.count;
   e.stride = f->stride;
   e.borrowed = run.offset & ZCRPC_ELSEWHERE;
+  if (e.borrowed && is_message(f->kind)) [[unlikely]] {
+    e.borrowed = false;
+    e.lazy = true;
+    e.stride = sizeof(zcrpc_lazy);
+    e.data = reinterpret_cast<const uint8_t*>(lazy_at(e.index, run.offset));
+    return e;
+  }
   e.data = e.borrowed ? e.input + (run.offset & ~ZCRPC_ELSEWHERE) : e.index + run.offset;
   return e;
 }

@@ -20,6 +20,18 @@ struct Anchor {
   base::Buffer* buffer;    // counted memory that input lies in and the arena holds: may be sent by reference; or nullptr
 };
 static_assert(sizeof(Anchor) <= 40);
+// Lies before the anchor of every index of a lazy view: where its root message belongs, and, before the outermost one,
+// what all of them share.
+struct LazyRoot {
+  size_t budget, used;  // arena bytes, those of opened children included
+  uint32_t max_depth;
+  bool slack, drop_unknown;
+};
+struct alignas(8) LazyLink {
+  LazyRoot* root;
+  const zcrpc_head* parent;  // nullptr: this is the outermost
+  uint32_t field, element;   // of the parent
+};
 inline constexpr uint64_t kSeal = 0x7a63727063736561u;
 inline constexpr size_t kAnchorSize = 40;
 
@@ -28,6 +40,13 @@ using View = const zcrpc_head*;
 inline const uint8_t* bytes_of(View v) { return reinterpret_cast<const uint8_t*>(v); }
 inline const zcrpc_index* index_of(View v) { return reinterpret_cast<const zcrpc_index*>(bytes_of(v) - v->self); }
 inline const Anchor* anchor_of(View v) { return reinterpret_cast<const Anchor*>(bytes_of(v) - v->self - kAnchorSize); }
+inline const LazyLink* lazy_link_of(View v) { return reinterpret_cast<const LazyLink*>(bytes_of(v) - v->self - kAnchorSize) - 1; }
+inline bool is_lazy(View v) { return index_of(v)->flags & ZCRPC_INDEX_LAZY; }
+// What waits at this place of an index (bit 31 may be set), and the message once it was opened; nullptr: not yet.
+inline const zcrpc_lazy* lazy_at(const void* index, uint32_t at) {
+  return reinterpret_cast<const zcrpc_lazy*>(static_cast<const uint8_t*>(index) + (at & ~ZCRPC_ELSEWHERE));
+}
+inline View opened(const zcrpc_lazy* l) { return reinterpret_cast<View>(uintptr_t(l->view)); }
 inline const uint8_t* input_of(View v) { return anchor_of(v)->input; }
 inline const Message* type_of(View v) { return anchor_of(v)->schema->messages[v->type_no & ZCRPC_HEAD_TYPE]; }
 
@@ -100,10 +119,11 @@ inline base::Slice string(View v, const Field* f) {
   auto r = load<zcrpc_str>(s);
   return {input_of(v) + r.offset, r.len};
 }
-inline View sub_message(View v, const Field* f) {  // nullptr: absent
+inline View sub_message(View v, const Field* f) {  // nullptr: absent, or not opened
   const uint8_t* s = v ? slot_of(v, f) : nullptr;
   uint32_t at = s ? load<uint32_t>(s) : 0;
-  return at && !(at & ZCRPC_ELSEWHERE) ? reinterpret_cast<View>(reinterpret_cast<const uint8_t*>(index_of(v)) + at) : nullptr;
+  if (at & ZCRPC_ELSEWHERE) [[unlikely]] return opened(lazy_at(index_of(v), at));
+  return at ? reinterpret_cast<View>(reinterpret_cast<const uint8_t*>(index_of(v)) + at) : nullptr;
 }
 
 // Repeated fields and maps: where their elements lie.
@@ -114,6 +134,7 @@ struct Elements {
   uint32_t count = 0;
   uint32_t stride = 0;
   bool borrowed = false;  // raw little-endian fixed-width numbers in the input
+  bool lazy = false;      // rows of zcrpc_lazy
 
   const uint8_t* at(size_t i) const { return data + i * stride; }
   uint64_t number(Kind k, size_t i) const { return borrowed ? wire_bits(k, at(i)) : bits_at(k, at(i)); }
@@ -122,12 +143,14 @@ struct Elements {
     auto r = load<zcrpc_str>(slot);
     return {input + r.offset, r.len};
   }
-  // Element of a repeated message field.
+  // Element of a repeated message field; nullptr: not opened.
   View message(const Message* type, size_t i) const {
+    if (lazy) [[unlikely]] return opened(lazy_at(at(i), 0));
     return reinterpret_cast<View>(type->sparse ? index + load<uint32_t>(at(i)) : at(i));
   }
   View message_at(const uint8_t* slot) const {  // of a map entry's value slot
     auto o = load<uint32_t>(slot);
+    if (o & ZCRPC_ELSEWHERE) [[unlikely]] return opened(lazy_at(index, o));
     return o ? reinterpret_cast<View>(index + o) : nullptr;
   }
   static uint64_t wire_bits(Kind k, const uint8_t* p) {

@@ -76,7 +76,8 @@ struct Context {
   uint8_t* top;          // where the next piece goes
   uint8_t* limit;        // it must end here
   Frame* sp;             // behind the frame of the open message
-  Frame* sp_end;         // no more may be opened
+  Frame* sp_end;         // fast code opens no more: at depth_end, or, in a lazy decode, always
+  Frame* depth_end;      // nor does slow code
   Walk walk;             // of slow code; fast code holds its own copy in registers
 
   const uint8_t* input;
@@ -98,7 +99,15 @@ struct Context {
   Fault fault;
   uint32_t fault_at;                // input offset
   const schema::Field* fault_field; // of the open message; nullptr: none in particular
+  uint32_t fault_more;              // elements that came before it in the same packed run
   const Entry* settle;              // map whose run has just ended out of order
+
+  // What is kept, and of a child that is opened where it belongs.
+  bool lazy, drop_unknown;
+  uint32_t depth;                   // levels above the root of this index
+  uint32_t max_depth;               // of the whole
+  size_t max_index;
+  const schema::LazyLink* outer;    // nullptr: none
 
   uint8_t patch[kPatch + base::kSlack];
   Frame* frames;         // own_frames, unless the limit is higher
@@ -163,9 +172,41 @@ uint32_t resolve(Context* c, uint32_t id);
 // Input [from, to) is an unknown field of the open message; number: or a bare unknown number of that closed enum.
 bool push_unknown(Context* c, uint32_t from, uint32_t to, uint32_t number = 0);
 
+// lazy.cc: the message (or the whole run of them) at a tag is noted, and stays closed.
+bool keep_closed(Context* c, const Target& to, const uint8_t* start, const uint8_t* p);
+inline bool stays_closed(const Context* c, const schema::Field* f) {
+  return c->lazy && f->kind == schema::Kind::kMessage && !f->is_map();
+}
+
+// decode.cc, for lazy.cc too: the pieces of one message, one after the other.
+struct Piece {
+  uint32_t begin, end;  // in the input
+};
+// Where open messages are kept: in the context, or for higher limits on the heap.
+class Frames {
+ public:
+  explicit Frames(Context* c);
+  Frames(const Frames&) = delete;
+  Frames& operator=(const Frames&) = delete;
+  ~Frames();
+  bool ok() const { return size_ == 0 || heap_; }
+
+ private:
+  void* heap_ = nullptr;
+  size_t size_ = 0;
+};
+size_t first_room(size_t input);  // for an index, where it is not known better
+size_t budget_for(const Limits& limits, size_t input);
+base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start,
+                   const Piece* pieces, size_t count);
+
 // messages.cc: start is the field's tag, p what follows it.
 bool enter_message(Context* c, const Target& to, const uint8_t* start, const uint8_t* p);
 bool leave_group(Context* c, uint32_t number, const uint8_t* tag, const uint8_t* p);
+// Elements of the same field in a row, from the one whose tag ends before p: as many as have come.
+uint32_t count_elements(Context* c, const Target& to, const uint8_t* p);
+// The message of the slot s that a further piece is to be merged with; 0: none.
+uint32_t present_message(Context* c, const Target& to, const uint8_t* s);
 
 // sparse.cc
 uint8_t* reopen_sparse(Context* c, const Table* t, uint32_t at);  // into a frame; nullptr with a fault
@@ -178,6 +219,6 @@ bool tidy(Context* c);
 
 // fault.cc
 bool report_overrun(Context* c);  // the open message's last field went past its end: says which
-base::Status report(Context* c, const Limits& limits);
+base::Status report(Context* c);
 
 }  // namespace zcrpc::view

@@ -1,5 +1,6 @@
 // The entry points: memory for the index is opened, the dispatcher runs, what it left is tidied up.
 #include <algorithm>
+#include <new>
 
 #include "view/context.h"
 
@@ -10,14 +11,6 @@ using schema::Message;
 
 constexpr size_t kMostBudget = size_t(64) << 20, kLeastBudget = size_t(1) << 20, kBudgetFactor = 32;
 constexpr size_t kLargestIndex = wire::kMaxMessage & ~size_t(7);
-
-size_t budget_for(const Limits& limits, size_t input) {
-  if (limits.max_index) return std::min(limits.max_index, kLargestIndex);
-  return std::min(kMostBudget, kLeastBudget + kBudgetFactor * std::min(input, kMostBudget));
-}
-
-// Ordinary messages take about half as many bytes of index as they have on the wire: one block does.
-size_t first_room(size_t input) { return input <= (size_t(1) << 20) ? input + 1024 : (size_t(1) << 20) + input / 4; }
 
 bool open_region(Context* c, size_t prefix, size_t least) {
   size_t capacity;
@@ -51,73 +44,125 @@ void open_input(Context* c, base::Slice data, bool slack) {
   c->base = c->patch;
 }
 
-bool open_root(Context* c, const Table* t) {
+// The walk goes over the piece; the root is the message m.
+void enter_root(Context* c, const Table* t, const Piece& piece, uint32_t flags) {
   Frame* f = c->frames;
   *f = {};
   f->t = t;
-  f->flags = t->sparse ? uint32_t(kRoot | kSparse) : uint32_t(kRoot);
-  c->sp = f;
-  const uint8_t* end = c->base + c->input_size;
-  c->walk = {c->base, end, nullptr, t, 0};
-  if (c->clamp) {
+  f->flags = kRoot | flags | (t->sparse ? uint32_t(kSparse) : 0u);
+  f->begin = piece.begin;
+  f->first = c->root;
+  const uint8_t* end = c->base + piece.end;
+  c->walk = {c->base + piece.begin, end, nullptr, t, 0};
+  if (c->clamp && end > c->clamp) {
     f->flags |= kClamped;
     f->true_end = end;
     c->walk.end = c->clamp;
   }
+}
+
+bool open_root(Context* c, const Table* t, const Piece& piece, uint32_t start) {
+  enter_root(c, t, piece, 0);
+  c->sp = c->frames;
   uint8_t* m = t->sparse ? open_scratch(c, t) : take(c, t->size);
   if (!m) return false;
   head_of(m)->self = t->sparse ? 0 : c->index_offset(m);
-  head_of(m)->type_no = t->type_no | ZCRPC_HEAD_ROOT;
+  head_of(m)->start = start;
+  head_of(m)->type_no = t->type_no | (c->outer ? 0 : ZCRPC_HEAD_ROOT);
   c->walk.m = m;
-  c->sp = f + 1;
+  c->sp = c->frames + 1;
   return true;
 }
 
+// The root, complete, is opened again for a further piece.
+bool reopen_root(Context* c, const Table* t, const Piece& piece) {
+  c->sp = c->frames;
+  if (!push_row(c, {c->root, kPieceRow, piece.begin, piece.end - piece.begin})) return false;
+  enter_root(c, t, piece, kPiece);
+  c->walk.m = t->sparse ? reopen_sparse(c, t, c->root) : c->index + c->root;
+  c->sp = c->frames + 1;
+  return c->walk.m;
+}
+
+bool run_pieces(Context* c, const Table* t, base::Slice data, bool slack, uint32_t start, const Piece* pieces, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    open_input(c, data, slack);
+    if (i == 0) {
+      if (!open_root(c, t, pieces[0], start)) return false;
+    } else {
+      if (i == 1 && !push_row(c, {c->root, kPieceRow, pieces[0].begin, pieces[0].end - pieces[0].begin})) return false;
+      head_at(c, c->root)->type_no |= ZCRPC_HEAD_MERGED;
+      if (!reopen_root(c, t, pieces[i])) return false;
+    }
+    c->sp_end = c->lazy ? c->sp : c->depth_end;
+    if (!t->dispatcher->run(c)) return false;
+  }
+  return tidy(c);
+}
+
+}  // namespace
+
+size_t budget_for(const Limits& limits, size_t input) {
+  if (limits.max_index) return std::min(limits.max_index, kLargestIndex);
+  return std::min(kMostBudget, kLeastBudget + kBudgetFactor * std::min(input, kMostBudget));
+}
+
+// Ordinary messages take about half as many bytes of index as they have on the wire: one block does.
+size_t first_room(size_t input) { return input <= (size_t(1) << 20) ? input + 1024 : (size_t(1) << 20) + input / 4; }
+
+Frames::Frames(Context* c) {
+  c->frames = c->own_frames;
+  if (c->max_depth - c->depth < kOwnFrames - 1) return;
+  size_ = (c->max_depth - c->depth + 2) * sizeof(Frame);
+  heap_ = base::kDefaultAllocator.alloc(size_, nullptr);
+  c->frames = static_cast<Frame*>(heap_);
+}
+
+Frames::~Frames() {
+  if (heap_) base::kDefaultAllocator.free(heap_, size_, nullptr);
+}
+
 // The whole index, from c->index on. Memory is the caller's to close or to abandon.
-base::Status build(Context* c, const Table* t, base::Slice data, bool slack, const Limits& limits, size_t prefix, size_t least) {
+base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start,
+                   const Piece* pieces, size_t count) {
   c->schema = t->message->schema;
   c->fault = Fault::kNone;
-  c->fault_at = 0;
+  c->fault_at = c->fault_more = 0;
   c->fault_field = nullptr;
   c->settle = nullptr;
   c->walk = {};
+  c->root = 0;
   c->sp = c->frames;
-  c->sp_end = c->frames + std::min(limits.max_depth, wire::kDeepest) + 1;
+  c->depth_end = c->frames + (c->max_depth - c->depth) + 1;
   if (!open_region(c, prefix, least)) return base::Status::no_memory();
-  open_input(c, data, slack);
-  if (!open_root(c, t) || !t->dispatcher->run(c) || !tidy(c)) return report(c, limits);
+  if (!run_pieces(c, t, data, slack, start, pieces, count)) return report(c);
   auto* index = reinterpret_cast<zcrpc_index*>(c->index);
   index->magic = ZCRPC_INDEX_MAGIC;
   index->layout = ZCRPC_LAYOUT;
   index->size = c->index_offset(c->top);
   index->root = c->root;
   index->input_len = uint32_t(data.size);
-  index->flags = 0;
+  index->flags = c->lazy ? uint32_t(ZCRPC_INDEX_LAZY) : 0u;
   index->fingerprint = t->message->fingerprint;
   return {};
 }
 
-// Where open messages are kept: in the context, or for higher limits on the heap.
-class Frames {
- public:
-  Frames(Context* c, const Limits& limits) {
-    c->frames = c->own_frames;
-    if (limits.max_depth < kOwnFrames - 1) return;
-    size_ = (std::min(limits.max_depth, wire::kDeepest) + 2) * sizeof(Frame);
-    heap_ = base::kDefaultAllocator.alloc(size_, nullptr);
-    c->frames = static_cast<Frame*>(heap_);
-  }
-  Frames(const Frames&) = delete;
-  Frames& operator=(const Frames&) = delete;
-  ~Frames() {
-    if (heap_) base::kDefaultAllocator.free(heap_, size_, nullptr);
-  }
-  bool ok() const { return size_ == 0 || heap_; }
+namespace {
 
- private:
-  void* heap_ = nullptr;
-  size_t size_ = 0;
-};
+// A whole message.
+base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least) {
+  const Piece whole{0, uint32_t(data.size)};
+  return build(c, t, data, slack, prefix, least, 0, &whole, 1);
+}
+
+void set_limits(Context* c, const Limits& limits, size_t input) {
+  c->budget = c->max_index = budget_for(limits, input);
+  c->max_depth = std::min(limits.max_depth, wire::kDeepest);
+  c->depth = 0;
+  c->lazy = limits.lazy;
+  c->drop_unknown = limits.drop_unknown;
+  c->outer = nullptr;
+}
 
 base::Status too_long(size_t n) {
   return base::Status::format(base::Code::kResourceExhausted, "message of %zu bytes; the limit is %zu", n, wire::kMaxMessage);
@@ -133,18 +178,24 @@ base::Result<schema::View> decode(const Message* type, base::Slice data, bool sl
   if (!t) return not_bound();
   if (data.size > wire::kMaxMessage) return too_long(data.size);
   Context c;
-  const Frames frames(&c, limits);
+  set_limits(&c, limits, data.size);
+  const Frames frames(&c);
   if (!frames.ok()) return base::Status::no_memory();
   c.arena = arena;
-  c.budget = budget_for(limits, data.size);
-  base::Status status = build(&c, t, data, slack, limits, schema::kAnchorSize, std::min(first_room(data.size), c.budget));
+  constexpr size_t kLazyPrefix = sizeof(schema::LazyRoot) + sizeof(schema::LazyLink);
+  const size_t before = c.lazy ? kLazyPrefix : 0;
+  base::Status status = build(&c, t, data, slack, before + schema::kAnchorSize, std::min(first_room(data.size), c.budget));
   if (!status.ok()) {
     arena->region_abandon();
     return status;
   }
   schema::Anchor anchor{data.data, c.schema, arena, arena->generation() ^ schema::kSeal, holder};
-  static_assert(sizeof anchor == schema::kAnchorSize);
-  memcpy(c.region, &anchor, sizeof anchor);
+  static_assert(sizeof anchor == schema::kAnchorSize && kLazyPrefix % 8 == 0);
+  memcpy(c.region + before, &anchor, sizeof anchor);
+  if (c.lazy) {
+    auto* all = new (c.region) schema::LazyRoot{c.max_index, size_t(c.top - c.region), c.max_depth, slack, c.drop_unknown};
+    new (all + 1) schema::LazyLink{all, nullptr, 0, 0};
+  }
   arena->region_close(c.region, size_t(c.top - c.region));
   return reinterpret_cast<schema::View>(c.index + c.root);
 }
@@ -154,15 +205,16 @@ base::Status index(const Message* type, base::Slice data, const Limits& limits, 
   *size = 0;
   if (!t) return not_bound();
   if (data.size > wire::kMaxMessage) return too_long(data.size);
+  if (limits.lazy) return base::Status(base::Code::kInvalidArgument, "an index that is copied cannot be lazy");
   Context c;
-  const Frames frames(&c, limits);
+  set_limits(&c, limits, data.size);
+  const Frames frames(&c);
   if (!frames.ok()) return base::Status::no_memory();
-  c.budget = budget_for(limits, data.size);
   base::Status status;
   {
     base::Arena fixed(memory, memory ? capacity : 0);
     c.arena = &fixed;
-    status = build(&c, t, data, false, limits, 0, std::min(capacity, c.budget));
+    status = build(&c, t, data, false, 0, std::min(capacity, c.budget));
     if (status.ok()) {
       *size = size_t(c.top - c.index);
       return {};
@@ -172,7 +224,7 @@ base::Status index(const Message* type, base::Slice data, const Limits& limits, 
   }
   base::Arena elsewhere;
   c.arena = &elsewhere;
-  status = build(&c, t, data, false, limits, 0, std::min(first_room(data.size), c.budget));
+  status = build(&c, t, data, false, 0, std::min(first_room(data.size), c.budget));
   if (!status.ok()) return status;
   *size = size_t(c.top - c.index);
   if (*size > capacity)

@@ -58,7 +58,7 @@ struct Path {
     add("]");
   }
   // ["key"], if the key is known yet.
-  void add_key(const Context* c, const Field* map, const uint8_t* entry) {
+  void add_key(const uint8_t* input, const Field* map, const uint8_t* entry) {
     const Field* key = map->map_key();
     const uint8_t* s = entry + key->offset;
     if (is_string(key->kind)) {
@@ -67,7 +67,7 @@ struct Path {
       constexpr uint32_t kLongest = 64;
       add("[\"");
       for (uint32_t i = 0; i < r.len && i < kLongest; i++) {
-        char b = char(c->input[r.offset + i]);
+        char b = char(input[r.offset + i]);
         if (b == '"' || b == '\\') add("\\");
         add({&b, 1});
       }
@@ -100,14 +100,72 @@ void build_path(const Context* c, Path* path) {
     path->add_field(to.field);
     const uint8_t* open = f + 1 < c->sp ? (f + 1)->m : c->walk.m;
     const bool bad_key = f + 1 == c->sp && c->fault_field && c->fault_field->number == 1;
-    if (to.field->is_map() && !bad_key) path->add_key(c, to.field, open);
+    if (to.field->is_map() && !bad_key) path->add_key(c->input, to.field, open);
     if (to.field->repeated() && !to.field->is_map()) path->add_index(count_of(c, f->t, f->m, to) - f->left - 1);
     if (to.field->is_map() && f + 1 < c->sp) f++;  // the entry's value: its place has been named
   }
   if (!c->fault_field || c->walk.t->entry) return;
   path->add_field(c->fault_field);
   const Target to = find_target(c->walk.t, c->fault_field->number);
-  if (to.field && to.field->repeated() && !to.field->is_map()) path->add_index(count_of(c, c->walk.t, c->walk.m, to));
+  if (to.field && to.field->repeated() && !to.field->is_map()) path->add_index(count_of(c, c->walk.t, c->walk.m, to) + c->fault_more);
+}
+
+// Whether the message h, or a group in it, begins at `start` in the input.
+bool covers(schema::View v, uint32_t start) {
+  const base::Slice input{schema::input_of(v), schema::index_of(v)->input_len};
+  auto in = [&](uint32_t from, size_t n) { return start - from <= n; };
+  for (const zcrpc_range& piece : schema::pieces(v))
+    if (start >= piece.offset && in(piece.offset, piece.len)) return true;
+  if (v->type_no & ZCRPC_HEAD_MERGED) return false;
+  const base::Slice all = schema::payload(input, v);
+  return start >= v->start && in(v->start, size_t(all.data - input.data) - v->start + all.size);
+}
+
+// From the root of v's index to v itself: through groups, which are never lazy.
+void add_groups(Path* path, schema::View v) {
+  const schema::Schema* s = schema::anchor_of(v)->schema;
+  auto* index = schema::index_of(v);
+  auto* at = reinterpret_cast<schema::View>(reinterpret_cast<const uint8_t*>(index) + index->root);
+  while (at != v) {
+    const schema::Message* m = s->messages[at->type_no & ZCRPC_HEAD_TYPE];
+    schema::View next = nullptr;
+    auto look = [&](const Field* f) {
+      if (f->kind != schema::Kind::kGroup) return;
+      const schema::Elements all = schema::elements(at, f);
+      for (uint32_t i = f->repeated() ? 0 : 1; !next && i < std::max(all.count, 2u); i++) {
+        if (f->repeated() && i >= all.count) return;
+        schema::View child = f->repeated() ? all.message(f->message, i) : schema::sub_message(at, f);
+        if (child && covers(child, v->start)) {
+          path->add_field(f);
+          if (f->repeated()) path->add_index(i);
+          next = child;
+        }
+      }
+    };
+    for (const Field& f : m->fields)
+      if (!next) look(&f);
+    for (const Field* f : m->extensions)
+      if (!next) look(f);
+    if (!next) return;
+    at = next;
+  }
+}
+
+// Where a child of a lazy view belongs.
+void add_outer(Path* path, const schema::LazyLink* link) {
+  uint32_t levels = 0;
+  for (const schema::LazyLink* l = link; l->parent; l = schema::lazy_link_of(l->parent)) levels++;
+  for (; levels; levels--) {
+    const schema::LazyLink* l = link;
+    for (uint32_t i = 1; i < levels; i++) l = schema::lazy_link_of(l->parent);
+    add_groups(path, l->parent);
+    const schema::Message* m = schema::type_of(l->parent);
+    const Field* f = m->by_number(l->field);
+    if (!f) f = m->extension(l->field);
+    path->add_field(f);
+    if (f->is_map()) path->add_key(schema::input_of(l->parent), f, schema::elements(l->parent, f).at(l->element));
+    else if (f->repeated()) path->add_index(l->element);
+  }
 }
 
 }  // namespace
@@ -159,14 +217,15 @@ bool report_overrun(Context* c) {
   return told(Fault::kTruncatedTag, end, nullptr);
 }
 
-base::Status report(Context* c, const Limits& limits) {
+base::Status report(Context* c) {
   if (c->fault == Fault::kMemory) return base::Status::no_memory();
   Path path;
+  if (c->outer) add_outer(&path, c->outer);
   build_path(c, &path);
   base::Status status = c->fault == Fault::kDepth ? base::Status::format(base::Code::kResourceExhausted,
-                                                                         "nested deeper than the limit of %u levels", limits.max_depth)
+                                                                         "nested deeper than the limit of %u levels", c->max_depth)
                         : c->fault == Fault::kBudget ? base::Status::format(base::Code::kResourceExhausted,
-                                                                            "index larger than the limit of %zu bytes", c->budget)
+                                                                            "index larger than the limit of %zu bytes", c->max_index)
                                                      : base::Status(base::Code::kInvalidArgument, text_of(c->fault));
   return std::move(status).at(c->fault_at).in({path.text, path.n});
 }

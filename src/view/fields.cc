@@ -65,7 +65,7 @@ bool skip_unknown(Context* c, const uint8_t* start, const uint8_t* p, uint32_t t
     case Type::kStartGroup: {
       wire::Fault fault;
       const uint8_t* at;
-      next = wire::skip_value(p, true_end(c), tag, uint32_t(c->sp_end - c->sp), &fault, &at);
+      next = wire::skip_value(p, true_end(c), tag, uint32_t(c->depth_end - c->sp), &fault, &at);
       if (!next) return fail(c, from_wire(fault), fault == wire::Fault::kTruncated ? start : at, nullptr);
       break;
     }
@@ -146,7 +146,10 @@ bool packed_field(Context* c, const Target& to, const uint8_t* p) {
     return true;
   }
   if (wire_type(f->kind) != Type::kVarint) {
-    if (n % width) return fail(c, Fault::kPackedSize, p, f);
+    if (n % width) {
+      c->fault_more = n / width;
+      return fail(c, Fault::kPackedSize, end - n % width, f);
+    }
     if (!packed_fixed(c, to, p, n, width)) return false;
     mark(c, to);
     c->walk.p = end;
@@ -158,7 +161,10 @@ bool packed_field(Context* c, const Target& to, const uint8_t* p) {
     uint64_t v;
     wire::Fault fault;
     const uint8_t* next = wire::read_varint(q, end, &v, &fault);
-    if (!next) return fail(c, fault == wire::Fault::kTruncated ? Fault::kTruncatedVarint : Fault::kVarintTooLong, q, f);
+    if (!next) {
+      c->fault_more = count;
+      return fail(c, fault == wire::Fault::kTruncated ? Fault::kTruncatedVarint : Fault::kVarintTooLong, q, f);
+    }
     if (f->closed_enum && !f->enumeration->has(int32_t(v))) {
       if (!push_unknown(c, c->offset(q), c->offset(next), f->number)) return false;
       count--;
@@ -326,7 +332,7 @@ uint8_t* append(Context* c, const Target& to, uint32_t width, uint32_t n) {
       if (!p) return nullptr;
       uint8_t* old = c->index + offset;
       memcpy(p, old, size_t(run.count) * width);
-      if (is_message(to.field->kind) && !to.field->is_map() && !to.entry->sub->sparse) forward(c, old, p, width, run.count);
+      if (is_message(to.field->kind) && !to.field->is_map() && !to.entry->sub->sparse && !stays_closed(c, to.field)) forward(c, old, p, width, run.count);
       run.offset = c->index_offset(p) | marks | kGrown;
     }
   }
@@ -354,7 +360,7 @@ uint32_t resolve(Context* c, uint32_t id) {
 }
 
 bool push_unknown(Context* c, uint32_t from, uint32_t to, uint32_t number) {
-  if (c->walk.t->entry) return true;  // a map has no place for them
+  if (c->walk.t->entry || c->drop_unknown) return true;  // a map has no place for them
   uint32_t id = message_id(c);
   if (!id) return false;
   head_of(c->walk.m)->type_no |= ZCRPC_HEAD_UNKNOWN;

@@ -105,7 +105,7 @@ bool tidy_run(Context* c, const Field* f, uint32_t message) {
   uint8_t* s = find();
   if (!s) return true;  // its oneof, or its message, has been replaced
   auto run = schema::load<zcrpc_run>(s);
-  if (run.offset & ZCRPC_ELSEWHERE || !(run.offset & kMarks)) return true;
+  if ((run.offset & ZCRPC_ELSEWHERE && !stays_closed(c, f)) || !(run.offset & kMarks)) return true;
   if (run.offset & kUnsorted) {
     uint32_t n = run.count;
     if (n <= kFewEntries) {

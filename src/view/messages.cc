@@ -8,7 +8,8 @@ namespace {
 
 using schema::Field;
 
-// Elements from the one whose tag ends before p, in a row: as many as have come.
+}  // namespace
+
 uint32_t count_elements(Context* c, const Target& to, const uint8_t* p) {
   const uint8_t* end = true_end(c);
   const uint32_t own = wire::tag(to.field->number, wire::Type::kLength);
@@ -37,6 +38,8 @@ uint32_t count_elements(Context* c, const Target& to, const uint8_t* p) {
   }
 }
 
+namespace {
+
 // What there is to know of a message that is about to be opened.
 struct Opening {
   const uint8_t* start;   // its tag
@@ -55,7 +58,7 @@ bool read_opening(Context* c, const Target& to, const uint8_t* start, const uint
     if (!o->begin) return false;
     o->end = o->begin + n;
   }
-  if (c->sp == c->sp_end) return fail(c, Fault::kDepth, start, to.field);
+  if (c->sp == c->depth_end) return fail(c, Fault::kDepth, start, to.field);
   return true;
 }
 
@@ -91,6 +94,7 @@ void descend(Context* c, const Target& to, uint8_t* m, const Opening& o, uint32_
   }
   f->flags = flags;
   c->sp = f + 1;
+  if (c->lazy) c->sp_end = c->sp;
   w = {o.begin, end, m, t, 0};
 }
 
@@ -125,13 +129,16 @@ bool enter_run(Context* c, const Target& to, const Opening& o) {
   return open_element(c, to, o, n - 1, first);
 }
 
-// The message that the field holds already, to be merged with; 0: none.
+}  // namespace
+
 uint32_t present_message(Context* c, const Target& to, const uint8_t* s) {
   const Walk& w = c->walk;
   if (w.t->entry) return 0;  // a map's value that comes again replaces the other
   if (to.entry->case_offset && schema::load<uint32_t>(w.m + to.entry->case_offset) != to.field->number) return 0;
   return schema::load<uint32_t>(s);
 }
+
+namespace {
 
 bool push_piece(Context* c, uint32_t id, uint32_t from, uint32_t len) { return push_row(c, {id, kPieceRow, from, len}); }
 
@@ -248,6 +255,7 @@ Left close_message(Context* c) {
     return Left::kFinished;
   }
   c->sp = f;
+  if (c->lazy) c->sp_end = f;
   w = {w.p, f->end, f->m, f->t, f->has};
   const Target to = frame_target(f);
   const uint32_t first = f->flags ? f->first : 0;
@@ -261,6 +269,7 @@ Left close_message(Context* c) {
 }  // namespace
 
 bool enter_message(Context* c, const Target& to, const uint8_t* start, const uint8_t* p) {
+  if (stays_closed(c, to.field)) return keep_closed(c, to, start, p);
   Opening o;
   if (!read_opening(c, to, start, p, &o)) return false;
   return to.field->repeated() ? enter_run(c, to, o) : enter_singular(c, to, o);

@@ -12,9 +12,15 @@
 
 namespace zcrpc::view {
 
+struct Projection;
+
+// What a decode may take, and what it keeps.
 struct Limits {
   size_t max_index = 0;    // bytes of arena; 0: min(64 MiB, 1 MiB + 32 x input)
   uint32_t max_depth = 100;
+  bool lazy = false;          // sub-messages wait until open() is asked for them; those in delimited encoding do not
+  bool drop_unknown = false;  // unknown fields leave no trace in the index
+  const Projection* projection = nullptr;  // of the same type; not together with lazy
 };
 
 // Builds the decoder tables of all messages into the schema's arena and sets Message::decoder. Once, before the schema is shared.
@@ -25,6 +31,13 @@ base::Status bind(schema::Schema* s);
 // invalid_argument (with offset and path), resource_exhausted (budget, depth, memory).
 base::Result<schema::View> decode(const schema::Message* type, base::Slice data, bool slack, const Limits& limits, base::Arena* arena,
                                   base::Buffer* holder = nullptr);
+
+// The sub-message of a lazy view in this field (i: which element, or which entry of a map; 0 for a singular one), decoded
+// now if it was not before, into the arena that v lies in. nullptr: absent. Of other views it is just looked up. Errors as
+// decode() has them, with the same offset and path; budget and depth are those of the whole.
+base::Result<schema::View> open(schema::View v, const schema::Field* f, size_t i, base::Arena* arena);
+// All that waits in v, and in what is opened on the way.
+base::Status open_all(schema::View v, base::Arena* arena);
 
 // Writes the index into the caller's 8-aligned memory; *size: bytes written, or needed with too_small.
 base::Status index(const schema::Message* type, base::Slice data, const Limits& limits, void* memory, size_t capacity, size_t* size);

@@ -272,6 +272,63 @@ static void an_index_fits_the_memory_that_was_asked_for(void **state) {
   free(memory);
 }
 
+static void a_lazy_child_is_absent_until_it_is_opened(void **state) {
+  bytes m = {{0}, 0}, sub = {{0}, 0}, bad = {{0}, 0};
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_DECODE, NULL);
+  const zcrpc_view *v, *child;
+  zcrpc_error *err = NULL;
+  zcrpc_buffer *b;
+  zcrpc_slice s;
+  size_t size;
+  (void)state;
+  assert_int_equal(zcrpc_options_set_int(o, ZCRPC_DECODE_MODE, ZCRPC_LAZY, NULL), ZCRPC_OK);
+  put_num(&sub, 1, 7);
+  put_text(&sub, 2, "seven");
+  put_data(&bad, 2, "\xff", 1);
+  put_sub(&m, 3, &sub);
+  put_sub(&m, 6, &sub);
+  v = zcrpc_view_decode(type, m.data, m.len, o, arena, NULL);
+  assert_non_null(v);
+  assert_int_equal(zcrpc_view_has(v, 3), 1);
+  assert_int_equal(zcrpc_view_count(v, 6), 1);
+  assert_null(zcrpc_view_message(v, 3));
+  assert_null(zcrpc_view_message_at(v, 6, 0));
+  assert_int_equal(zcrpc_view_int32(zcrpc_view_message(v, 3), 1), 0);
+  /* What walks all of it sees all of it. */
+  assert_int_equal(zcrpc_view_encoded_size(v), m.len);
+  b = zcrpc_view_print(v, ZCRPC_JSON, NULL, NULL);
+  zcrpc_buffer_slice(b, &s);
+  assert_int_equal(s.len, strlen("{\"sub\":{\"id\":7,\"text\":\"seven\"},\"subs\":[{\"id\":7,\"text\":\"seven\"}]}"));
+  zcrpc_buffer_release(b);
+  child = zcrpc_view_open(v, 3, 0, arena, &err);
+  assert_non_null(child);
+  assert_null(err);
+  assert_ptr_equal(zcrpc_view_message(v, 3), child);
+  assert_int_equal(zcrpc_view_int32(child, 1), 7);
+  zcrpc_view_string(child, 2, &s);
+  assert_memory_equal(s.data, "seven", 5);
+  assert_null(zcrpc_view_message_at(v, 6, 0));
+  assert_int_equal(zcrpc_view_open_all(v, arena, NULL), ZCRPC_OK);
+  assert_int_equal(zcrpc_view_int32(zcrpc_view_message_at(v, 6, 0), 1), 7);
+  assert_null(zcrpc_view_open(v, 6, 1, arena, &err));
+  assert_null(err);
+  assert_null(zcrpc_view_open(v, 2, 0, arena, &err));
+  assert_int_equal(zcrpc_error_code(err), ZCRPC_INVALID_ARGUMENT);
+  zcrpc_error_free(err);
+  put_sub(&m, 6, &bad);
+  v = zcrpc_view_decode(type, m.data, m.len, o, arena, NULL);
+  err = NULL;
+  assert_int_equal(zcrpc_view_open_all(v, arena, &err), ZCRPC_INVALID_ARGUMENT);
+  assert_string_equal(zcrpc_error_path(err), "subs[1].text");
+  assert_int_equal(zcrpc_error_offset(err), (int)m.len - 1);
+  zcrpc_error_free(err);
+  /* An index to be copied is never lazy. */
+  err = NULL;
+  assert_int_equal(zcrpc_view_index(type, m.data, m.len, o, NULL, 0, &size, &err), ZCRPC_INVALID_ARGUMENT);
+  zcrpc_error_free(err);
+  zcrpc_options_free(o);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(getters_give_what_was_sent),
@@ -281,6 +338,7 @@ int main(void) {
       cmocka_unit_test(options_limit_index_and_depth),
       cmocka_unit_test(the_arena_holds_a_decoded_buffer),
       cmocka_unit_test(an_index_fits_the_memory_that_was_asked_for),
+      cmocka_unit_test(a_lazy_child_is_absent_until_it_is_opened),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

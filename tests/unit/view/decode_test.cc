@@ -101,8 +101,9 @@ void truncations_tell_what_and_where(void**) {
   refuses("viewtest.two.Singles", "\x09\x01\x02", 1, "f_double", "truncated fixed-width number");
   refuses("viewtest.two.Singles", "\x15\x01\x02", 1, "f_float", "truncated fixed-width number");
   refuses(kTree, num(1, 1) + "\xf8", 2, "", "truncated tag");
-  refuses("viewtest.two.Packs", sub(3, "\x01\x80"), 3, "r_int64[0]", "truncated varint");
-  refuses("viewtest.two.Packs", sub(1, "12345678" "1"), 2, "r_double[0]", "packed numbers that are not a whole number of them");
+  refuses("viewtest.two.Packs", sub(3, "\x01\x80"), 3, "r_int64[1]", "truncated varint");
+  refuses("viewtest.two.Packs", sub(3, "\x01\x02\x03") + sub(3, "\x04\x80"), 8, "r_int64[4]", "truncated varint");
+  refuses("viewtest.two.Packs", sub(1, "12345678" "1"), 10, "r_double[1]", "packed numbers that are not a whole number of them");
 }
 
 void the_path_counts_elements_and_names_keys(void**) {
@@ -154,6 +155,128 @@ void every_cut_inside_a_field_is_refused(void**) {
       assert_true(d.status.offset() >= 0 && d.status.offset() <= int64_t(n));
     }
   }
+}
+
+// ---- Lazy views -----------------------------------------------------------------------------------------------------
+
+view::Limits lazily() {
+  view::Limits limits;
+  limits.lazy = true;
+  return limits;
+}
+
+// Accepted lazily; opening all of it is refused in the words of the eager decoder.
+void refuses_lazily(const char* name, const string& bytes, int64_t offset, const char* path, const char* text,
+                    base::Code code = base::Code::kInvalidArgument, view::Limits limits = {}) {
+  refuses(name, bytes, offset, path, text, code, limits);
+  limits.lazy = true;
+  for (size_t i = 0; i < oracle::schemas().size(); i++) {
+    for (bool slack : {true, false}) {
+      Decoded d(type(name, i), bytes, slack, limits);
+      const base::Status s = view::open_all(accepts(d), &d.arena);
+      assert_int_equal(s.code(), code);
+      assert_string_equal(s.message(), text);
+      assert_string_equal(s.path(), path);
+      assert_int_equal(s.offset(), offset);
+    }
+  }
+}
+
+void a_fault_in_a_closed_child_shows_when_it_is_opened_in_the_same_words(void**) {
+  string record = num(1, 17) + sub(6, sub(1, "k") + sub(2, "v"));
+  string bad_source = sub(9, "\x0a\x09" "abc");
+  refuses_lazily(kBatch, sub(1, record) + sub(1, record) + sub(1, record) + sub(1, bad_source), 41, "records[3].source.file", "length past the end");
+  refuses_lazily(kTree, sub(8, sub(1, "a\"b") + sub(2, "\x08")), 10, "named[\"a\\\"b\"].id", "truncated varint");
+  refuses_lazily(kTree, sub(3, "") + sub(3, sub(102, "\x08")), 8, "kids[1].[viewtest.two.x_tree].id", "truncated varint");
+  refuses_lazily(kTree, sub(7, "") + sub(7, "\x0e"), 4, "wides[1]", "wire type 6 or 7");
+  refuses_lazily(kTree, sub(2, num(1, 5)) + sub(2, "\x08"), 7, "left.id", "truncated varint");
+  refuses_lazily(kTree, sub(2, sub(3, "") + sub(3, num(1, 1) + sub(2, "\x08"))), 11, "left.kids[1].left.id", "truncated varint");
+  refuses_lazily(kTree, tag(10, 3) + num(1, 5) + tag(10, 4) + sub(2, "\xff"), 5, "left", "truncated tag");
+}
+
+void depth_counts_over_all_levels_of_a_lazy_view(void**) {
+  string bytes = num(1, 1);
+  for (int i = 0; i < 5; i++) bytes = sub(2, bytes);
+  view::Limits limits;
+  limits.max_depth = 5;
+  limits.lazy = true;
+  Decoded d(type(kTree), bytes, true, limits);
+  assert_true(view::open_all(accepts(d), &d.arena).ok());
+  limits.lazy = false;
+  limits.max_depth = 4;
+  refuses_lazily(kTree, bytes, 8, "left.left.left.left.left", "nested deeper than the limit of 4 levels", base::Code::kResourceExhausted, limits);
+}
+
+void children_share_one_budget(void**) {
+  string bytes;
+  for (int i = 0; i < 1000; i++) bytes += sub(3, "");
+  view::Limits limits = lazily();
+  limits.max_index = 60000;
+  Decoded d(type(kTree), bytes, true, limits);
+  const schema::Field* kids = type(kTree)->by_number(3);
+  schema::View v = accepts(d);
+  assert_int_equal(schema::elements(v, kids).count, 1000);
+  size_t opened = 0;
+  for (; opened < 1000; opened++) {
+    base::Result<schema::View> child = view::open(v, kids, opened, &d.arena);
+    if (child.ok()) continue;
+    assert_int_equal(child.status().code(), base::Code::kResourceExhausted);
+    assert_string_equal(child.status().message(), "index larger than the limit of 60000 bytes");
+    assert_string_equal(child.status().path(), ("kids[" + std::to_string(opened) + "]").c_str());
+    break;
+  }
+  assert_true(opened > 50 && opened < 500);
+  assert_true(d.arena.used() <= 60000);
+}
+
+void a_child_is_opened_once_and_then_kept(void**) {
+  string bytes = sub(2, num(1, 5)) + num(1, 9) + sub(2, sub(4, "x")) + sub(7, "") + sub(8, sub(1, "k") + sub(2, num(1, 3)));
+  for (bool slack : {true, false}) {
+    Decoded d(type(kTree), bytes, slack, lazily());
+    const schema::Message* t = type(kTree);
+    schema::View v = accepts(d);
+    assert_true(schema::has(v, t->by_number(2)));
+    assert_null(schema::sub_message(v, t->by_number(2)));
+    assert_null(schema::elements(v, t->by_number(7)).message(t->by_number(7)->message, 0));
+    schema::View left = view::open(v, t->by_number(2), 0, &d.arena).value();
+    assert_ptr_equal(schema::sub_message(v, t->by_number(2)), left);
+    assert_ptr_equal(view::open(v, t->by_number(2), 0, &d.arena).value(), left);
+    assert_int_equal(schema::number(left, t->by_number(1)), 5);
+    assert_string_equal(string(schema::string(left, t->by_number(4)).text()).c_str(), "x");
+    auto pieces = schema::pieces(left);
+    assert_int_equal(pieces.size(), 2);
+    assert_int_equal(pieces[0].offset, 2);
+    assert_int_equal(pieces[1].offset, 8);
+    schema::View named = view::open(v, t->by_number(8), 0, &d.arena).value();
+    assert_int_equal(schema::number(named, t->by_number(1)), 3);
+    base::Slice whole;
+    assert_true(schema::encoded(named, &whole));
+    assert_int_equal(whole.size, 2);
+    assert_null(view::open(v, t->by_number(8), 1, &d.arena).value());
+    assert_null(view::open(v, t->by_number(6), 0, &d.arena).value());
+    base::Arena other;
+    assert_int_equal(view::open(v, t->by_number(7), 0, &other).status().code(), base::Code::kInvalidArgument);
+  }
+}
+
+void many_pieces_of_a_closed_child_are_not_quadratic(void**) {
+  string bytes;
+  for (int i = 0; i < 300000; i++) bytes += sub(2, num(1, 1));
+  Decoded d(type(kTree), bytes, true, lazily());
+  schema::View left = view::open(accepts(d), type(kTree)->by_number(2), 0, &d.arena).value();
+  assert_non_null(left);
+  assert_int_equal(schema::pieces(left).size(), 300000);
+}
+
+void dropped_unknown_fields_leave_no_row(void**) {
+  view::Limits limits;
+  string bytes = num(1, 1) + num(777777, 5) + sub(2, num(777777, 6));
+  limits.drop_unknown = true;
+  Decoded d(type(kTree), bytes, true, limits);
+  schema::View v = accepts(d);
+  assert_int_equal(schema::unknown(v).size(), 0);
+  assert_int_equal(schema::index_of(v)->unknown_count, 0);
+  refuses(kTree, bytes + tag(777777, 3), 14, "", "group without its end", base::Code::kInvalidArgument, limits);
 }
 
 // ---- Merging: what must not get lost ------------------------------------------------------------------------------
@@ -409,6 +532,12 @@ int main() {
       cmocka_unit_test(the_path_counts_elements_and_names_keys),
       cmocka_unit_test(bad_utf8_is_refused_wherever_it_stands),
       cmocka_unit_test(every_cut_inside_a_field_is_refused),
+      cmocka_unit_test(a_fault_in_a_closed_child_shows_when_it_is_opened_in_the_same_words),
+      cmocka_unit_test(depth_counts_over_all_levels_of_a_lazy_view),
+      cmocka_unit_test(children_share_one_budget),
+      cmocka_unit_test(a_child_is_opened_once_and_then_kept),
+      cmocka_unit_test(many_pieces_of_a_closed_child_are_not_quadratic),
+      cmocka_unit_test(dropped_unknown_fields_leave_no_row),
       cmocka_unit_test(a_failed_second_occurrence_is_a_failed_decode),
       cmocka_unit_test(a_merged_message_lists_its_pieces_in_order),
       cmocka_unit_test(groups_of_several_pieces_are_listed_without_their_tags),

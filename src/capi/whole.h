@@ -1,0 +1,33 @@
+// For what walks a whole message (printing, encoding, comparing): a lazy view is decoded again, eagerly, so that nothing
+// of it is missing.
+#pragma once
+
+#include "base/arena.h"
+#include "schema/view.h"
+#include "view/view.h"
+
+namespace zcrpc::capi {
+
+// v itself, or, if it is lazy, its message decoded into *arena. Errors as view::decode has them: in what was not opened yet.
+inline base::Result<schema::View> whole(schema::View v, base::Arena* arena) {
+  if (!v || !schema::is_lazy(v)) [[likely]] return v;
+  const schema::LazyRoot* all = schema::lazy_link_of(v)->root;
+  view::Limits limits;
+  limits.max_index = all->budget;
+  limits.max_depth = all->max_depth;
+  limits.drop_unknown = all->drop_unknown;
+  base::Slice bytes;
+  if (schema::encoded(v, &bytes)) return view::decode(schema::type_of(v), bytes, false, limits, arena, schema::anchor_of(v)->buffer);
+  size_t n = 0;
+  for (const zcrpc_range& r : schema::pieces(v)) n += r.len;
+  auto* joined = static_cast<uint8_t*>(arena->alloc(n));
+  if (!joined) return base::Status::no_memory();
+  uint8_t* p = joined;
+  for (const zcrpc_range& r : schema::pieces(v)) {
+    memcpy(p, schema::input_of(v) + r.offset, r.len);
+    p += r.len;
+  }
+  return view::decode(schema::type_of(v), {joined, n}, false, limits, arena);
+}
+
+}  // namespace zcrpc::capi
