@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "capi/guard.h"
@@ -16,8 +17,8 @@ namespace {
 
 constexpr uint32_t bit(int32_t what) { return 1u << what; }
 constexpr uint32_t kDecode = bit(ZCRPC_FOR_DECODE), kFormat = bit(ZCRPC_FOR_FORMAT), kLoop = bit(ZCRPC_FOR_LOOP),
-                   kServer = bit(ZCRPC_FOR_SERVER), kChannel = bit(ZCRPC_FOR_CHANNEL), kCall = bit(ZCRPC_FOR_CALL);
-constexpr const char* kNames[] = {"", "DECODE", "FORMAT", "LOOP", "SERVER", "CHANNEL", "CALL"};
+                   kServer = bit(ZCRPC_FOR_SERVER), kChannel = bit(ZCRPC_FOR_CHANNEL), kCall = bit(ZCRPC_FOR_CALL), kTls = bit(ZCRPC_FOR_TLS);
+constexpr const char* kNames[] = {"", "DECODE", "FORMAT", "LOOP", "SERVER", "CHANNEL", "CALL", "TLS"};
 
 constexpr int64_t kMessage = 0x7FFFFFFF, kText = -1;  // kText in `most`: a string
 
@@ -49,6 +50,11 @@ constexpr Row kRows[] = {
     {ZCRPC_CHANNEL_TIMEOUT, "CHANNEL_TIMEOUT", kChannel | kCall, -1, INT32_MAX},
     {ZCRPC_CHANNEL_CONNECTIONS, "CHANNEL_CONNECTIONS", kChannel, 0, 1 << 16},
     {ZCRPC_CHANNEL_USE_GET, "CHANNEL_USE_GET", kChannel | kCall, 0, 1 << 20},
+    {ZCRPC_TLS_CERTIFICATE, "TLS_CERTIFICATE", kTls, 0, kText},
+    {ZCRPC_TLS_KEY, "TLS_KEY", kTls, 0, kText},
+    {ZCRPC_TLS_TRUST, "TLS_TRUST", kTls, 0, kText},
+    {ZCRPC_TLS_VERIFY, "TLS_VERIFY", kTls, 0, 1},
+    {ZCRPC_TLS_KEY_LOG, "TLS_KEY_LOG", kTls, 0, kText},
 };
 
 Status row_for(const Options& o, int32_t key, const Row** out) {
@@ -60,10 +66,16 @@ Status row_for(const Options& o, int32_t key, const Row** out) {
   return {};
 }
 
+// A text may be a private key.
+void wipe(char* text, size_t n) {
+  if (text) explicit_bzero(text, n);
+  std::free(text);
+}
+
 Status set(Options* o, const Options::Value& v) {
   auto* old = const_cast<Options::Value*>(o->find(v.key));
   if (old) {
-    std::free(old->text);
+    wipe(old->text, old->size);
     *old = v;
     return {};
   }
@@ -75,7 +87,7 @@ Status set(Options* o, const Options::Value& v) {
 namespace zcrpc::capi {
 
 Options::~Options() {
-  for (const Value& v : values) std::free(v.text);
+  for (const Value& v : values) wipe(v.text, v.size);
 }
 
 const Options::Value* Options::find(int32_t key) const {
@@ -112,7 +124,7 @@ Status check_for(const zcrpc_options* o, int32_t what) {
 
 zcrpc_options* zcrpc_options_new(int32_t what, zcrpc_error** err) {
   return guard(err, [&]() -> base::Result<Options*> {
-    if (what < ZCRPC_FOR_DECODE || what > ZCRPC_FOR_CALL) return Status::format(Code::kInvalidArgument, "zcrpc_options_new: %d is no ZCRPC_FOR_", what);
+    if (what < ZCRPC_FOR_DECODE || what > ZCRPC_FOR_TLS) return Status::format(Code::kInvalidArgument, "zcrpc_options_new: %d is no ZCRPC_FOR_", what);
     auto* o = new (std::nothrow) Options();
     if (!o) return Status::no_memory();
     o->what = what;

@@ -10,6 +10,7 @@ ZCRPC_HANDLE(zcrpc_server, server::Server)
 #include "capi/guard.h"  // after the handle, which it gives out
 #include "capi/loop.h"
 #include "capi/options.h"
+#include "capi/tls.h"
 
 using namespace zcrpc;
 using namespace zcrpc::capi;
@@ -78,8 +79,9 @@ void zcrpc_server_free(zcrpc_server* s) { server::Server::free(from_c(s)); }
 zcrpc_code zcrpc_server_listen(zcrpc_server* s, const char* address, zcrpc_tls* tls, zcrpc_error** err) {
   return guard(err, [&]() -> Status {
     if (!s || !address) return wrong("no server, or no address");
-    if (tls) return Status(Code::kUnimplemented, "TLS is not in this version");
-    return from_c(s)->listen(address);
+    net::Streams* streams = nullptr;
+    ZCRPC_TRY(streams_of(tls, &streams));
+    return from_c(s)->listen(address, streams);
   });
 }
 

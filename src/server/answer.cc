@@ -147,6 +147,7 @@ void ServerCall::info(const rpc::Call* call, zcrpc_call_info* out) {
   out->http = c->http2_ ? ZCRPC_HTTP2 : ZCRPC_HTTP1;
   out->method = reinterpret_cast<const zcrpc_method*>(c->method);
   out->peer = {c->peer_, c->peer_size_};
+  if (c->certificate_) out->peer_certificate = {reinterpret_cast<const char*>(c->certificate_->data()), c->certificate_->size()};
   out->bytes_in = c->message_in_;
   out->bytes_out = c->message_out_;
   out->messages_in = 1;

@@ -84,6 +84,7 @@ void ServerCall::begin(Connection* conn) {
   std::string_view peer = conn->peer();
   peer_size_ = uint8_t(peer.size());
   memcpy(peer_, peer.data(), peer.size());
+  if (base::Buffer* shown = conn->peer_certificate()) certificate_ = shown->retain();
   conn->link(this);
   counters->add(counters->calls_now, 1);
 }
@@ -385,7 +386,7 @@ void ServerCall::count_copies() {
 void ServerCall::recycle() {
   count_copies();
   if (counted_kept_) worker_->kept_blocks--;
-  for (base::Buffer** b : {&kept_, &chunk_, &reply_buffer_})
+  for (base::Buffer** b : {&kept_, &chunk_, &reply_buffer_, &certificate_})
     if (*b) {
       (*b)->release();
       *b = nullptr;

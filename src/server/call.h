@@ -130,6 +130,7 @@ class ServerCall : public rpc::Call {
   base::Piece body_piece_;
   base::String json_;                  // the reply as JSON
   base::Buffer* kept_ = nullptr;       // the block that the request lies in
+  base::Buffer* certificate_ = nullptr;  // the peer's, DER
   base::Buffer* chunk_ = nullptr;      // the memory that pieces_ lie in
   OwnTimer timer_;
   OwnTask finish_task_, settle_task_;

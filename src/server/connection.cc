@@ -45,10 +45,19 @@ Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w)
   }
 }
 
-Connection* Connection::make(Worker* w, int fd, const net::Address& peer) {
+Connection* Connection::make(Worker* w, int fd, const net::Address& peer, net::Streams* streams) {
   const net::Io* io = w->loop()->io();
   auto* c = new (std::nothrow) Connection(w, fd, peer);
-  Status s = c ? w->loop()->add(&c->handler_, EPOLLIN) : Status::no_memory();
+  Status s = c ? Status() : Status::no_memory();
+  if (s.ok() && streams) {
+    auto made = streams->accept(io, fd);
+    if (made.ok()) {
+      c->stream_ = *made;
+    } else {
+      s = made.take_status();
+    }
+  }
+  if (s.ok()) s = w->loop()->add(&c->handler_, EPOLLIN);
   if (!s.ok()) {
     w->loop()->log().format(base::LogLevel::kError, "connection refused: %s", s.message());
     delete c;
@@ -96,6 +105,7 @@ void Connection::ready(uint32_t events) {
     // The registration still asks for it; flush decides anew.
     flush();
     if (dead_) return;
+    if (stream_ && stream_->wants_write()) events |= EPOLLIN;  // its handshake goes on by reading
   }
   if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
   in_ready_ = true;
@@ -106,16 +116,37 @@ void Connection::ready(uint32_t events) {
   if (std::exchange(flush_due_, false)) flush();
 }
 
-void Connection::receive() {
+int64_t Connection::recv(uint8_t* p, size_t n) {
+  if (stream_) return stream_->recv(p, n);
   const net::Io* io = worker_->loop()->io();
-  for (int round = 0; round < kReceivesARound && reading_; round++) {
+  return io->recv(io->user, handler_.fd, p, n);
+}
+
+int64_t Connection::sendv(const iovec* v, size_t count) {
+  if (stream_) return stream_->sendv(v, count);
+  const net::Io* io = worker_->loop()->io();
+  return count == 1 ? io->send(io->user, handler_.fd, v[0].iov_base, v[0].iov_len) : io->sendv(io->user, handler_.fd, v, count);
+}
+
+void Connection::receive() {
+  // A stream may hold bytes that the socket's readiness no longer tells of: it is read until it has none, and what
+  // bounds a turn is how much it may take off the socket.
+  if (stream_) stream_->allow(kReceivesARound * Blocks::kSize);
+  for (int round = 0; (stream_ || round < kReceivesARound) && reading_; round++) {
     uint8_t* at;
     size_t room;
     if (!worker_->blocks.room(&at, &room)) return close();
-    int64_t n = io->recv(io->user, handler_.fd, at, room);
+    int64_t n = recv(at, room);
     if (n == -EINTR) continue;
-    if (n == -EAGAIN) return;
+    if (n == -EAGAIN) {
+      if (stream_ && stream_->wants_write() != writing_) flush_later();
+      return;
+    }
     if (n <= 0) {
+      if (stream_ && !stream_->failure().empty()) {
+        std::string_view why = stream_->failure();
+        worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: %.*s", int(peer_size_), peer_, int(why.size()), why.data());
+      }
       eof_ = true;
       // After our last word the peer's end is what we wait for. Else whoever waits for an answer has gone.
       return close();
@@ -124,7 +155,7 @@ void Connection::receive() {
     bool go_on = shut_ || fed({at, size_t(n)});
     outlive_block();
     worker_->blocks.handled(size_t(n));
-    if (!go_on || size_t(n) < room) return;
+    if (!go_on || (!stream_ && size_t(n) < room)) return;
   }
 }
 
@@ -156,6 +187,10 @@ bool Connection::fed(Slice bytes) {
 
 // HTTP/2 begins with a preface that no HTTP/1.1 request can be.
 bool Connection::detect(Slice bytes) {
+  if (stream_ && stream_->protocol() == "http/1.1") {  // it was agreed upon, and nothing else comes
+    protocol_ = Protocol::kHttp1;
+    return feed_http1(bytes);
+  }
   size_t n = std::min(bytes.size, kPreface.size() - seen_);
   if (memcmp(bytes.data, kPreface.data() + seen_, n) == 0) {
     if (seen_ + n < kPreface.size()) {
@@ -225,12 +260,11 @@ void Connection::count_copies() {
 }
 
 void Connection::send() {
-  const net::Io* io = worker_->loop()->io();
   while (!out_.empty()) {
     iovec v[kPieces];
     size_t count = out_.fill(v, kPieces), offered = 0;
     for (size_t i = 0; i < count; i++) offered += v[i].iov_len;
-    int64_t n = count == 1 ? io->send(io->user, handler_.fd, v[0].iov_base, v[0].iov_len) : io->sendv(io->user, handler_.fd, v, count);
+    int64_t n = sendv(v, count);
     if (n == -EINTR) continue;
     if (n == -EAGAIN) return;
     if (n < 0) return close();
@@ -252,13 +286,14 @@ void Connection::shut_down() {
   if (shut_) return;
   shut_ = true;
   const net::Io* io = worker_->loop()->io();
+  if (stream_ && !eof_) stream_->shutdown();
   if (eof_ || io->shutdown(io->user, handler_.fd, SHUT_WR) < 0) return close();
   linger_due_ns_ = later(worker_->loop()->now(), worker_->config().linger_ms);
   expect_by(linger_due_ns_);
 }
 
 bool Connection::update_interest() {
-  bool write = !out_.empty();
+  bool write = !out_.empty() || (stream_ && stream_->wants_write());
   // A peer that does not take its answers gets no more of them, and pipelined requests have a cap.
   bool read = shut_ || (out_.size() < worker_->config().high_water && held_.size() < worker_->config().pipelined);
   if (read == reading_ && write == writing_) return true;

@@ -8,6 +8,7 @@
 #include "http/output.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/stream.h"
 #include "server/call.h"
 
 namespace zcrpc::server {
@@ -15,7 +16,7 @@ namespace zcrpc::server {
 class Connection {
  public:
   // Takes the socket over; nullptr without memory, and it is closed.
-  static Connection* make(Worker* w, int fd, const net::Address& peer);
+  static Connection* make(Worker* w, int fd, const net::Address& peer, net::Streams* streams);
 
   // The answer of a call, ready in its reply and pieces; body: of errors.
   void answer(ServerCall* c, base::Slice body);
@@ -34,6 +35,7 @@ class Connection {
   http::H2Session* h2() const { return h2_; }
   bool is_http2() const { return protocol_ == Protocol::kHttp2; }
   std::string_view peer() const { return {peer_, peer_size_}; }
+  base::Buffer* peer_certificate() const { return stream_ ? stream_->peer_certificate() : nullptr; }
   void flush_later();
   void fail_later() {  // from within a call: something has broken that only closing mends
     broken_ = true;
@@ -56,11 +58,13 @@ class Connection {
   friend struct H2Callbacks;
 
   Connection(Worker* w, int fd, const net::Address& peer);
-  ~Connection() = default;
+  ~Connection() { delete stream_; }
   static void destroy(Connection* c);
 
   void ready(uint32_t events);
   void receive();
+  int64_t recv(uint8_t* p, size_t n);
+  int64_t sendv(const iovec* v, size_t count);
   bool fed(base::Slice bytes);             // false: the connection has gone or goes
   bool detect(base::Slice bytes);
   void flush();
@@ -87,6 +91,7 @@ class Connection {
   void answer_http2(ServerCall* c, base::Slice body);
 
   Worker* worker_;
+  net::Stream* stream_ = nullptr;          // between us and the socket; nullptr: the socket itself
   OwnHandler handler_;
   OwnTimer timer_;
   OwnDeferred flush_;

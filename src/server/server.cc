@@ -58,12 +58,13 @@ void Server::free(Server* s) {
   const net::Io* io = s->loops_.io;
   for (Place* p : s->places_) {
     if (p->fd >= 0) io->close(io->user, p->fd);
+    if (p->streams) p->streams->release();
     delete p;
   }
   delete s;
 }
 
-Status Server::listen(std::string_view address) {
+Status Server::listen(std::string_view address, net::Streams* streams) {
   if (workers_.load()) return Status(Code::kFailedPrecondition, "the server runs already");
   net::Address a;
   ZCRPC_TRY(net::parse_address(address, &a));
@@ -78,6 +79,8 @@ Status Server::listen(std::string_view address) {
     return fd.take_status();
   }
   p->fd = *fd;
+  p->streams = streams;
+  if (streams) streams->retain();
   net::format_address(p->bound, p->text);
   (void)places_.push(p);
   return {};
@@ -112,7 +115,7 @@ Result<Worker*> Server::add_worker(net::Loop* loop, rpc::Hub* hub) {
       if (!again.ok()) s = again.take_status();
       fd = again.ok() ? *again : -1;
     }
-    if (s.ok()) s = w->listen(fd, !first && !local, local);
+    if (s.ok()) s = w->listen(fd, !first && !local, local, p->streams);
     if (!s.ok()) break;
   }
   loop->leave();

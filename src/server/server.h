@@ -4,6 +4,7 @@
 #include "base/string.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/stream.h"
 #include "rpc/call.h"
 #include "server/config.h"
 #include "server/routes.h"
@@ -16,7 +17,8 @@ class Server {
   static base::Result<Server*> make(const Config& c, const net::Loop::Options& loops);
   static void free(Server* s);  // detaches from the loops that it was attached to
 
-  base::Status listen(std::string_view address);
+  // streams: what every connection goes through; retained. nullptr: sockets as they are.
+  base::Status listen(std::string_view address, net::Streams* streams = nullptr);
   const char* address(size_t i) const;  // nullptr past the end
   base::Status set(Route r);
   base::Status attach(net::Loop* loop, rpc::Hub* hub);
@@ -41,6 +43,7 @@ class Server {
   struct Place {
     int fd;
     net::Address bound;
+    net::Streams* streams;
     char text[net::kAddressText];
   };
   struct Thread;

@@ -129,28 +129,29 @@ uint64_t Worker::late_ops() {
 
 // ---- connections
 
-Status Worker::listen(int fd, bool own, bool shared) {
-  auto* l = new (std::nothrow) net::Listener;
-  if (!l) return Status::no_memory();
-  Status s = l->open(loop_, fd, shared, accepted, this);
-  if (s.ok() && !listeners_.push({l, own})) s = Status::no_memory();
+Status Worker::listen(int fd, bool own, bool shared, net::Streams* streams) {
+  auto* o = new (std::nothrow) Open{this, streams, own, {}};
+  if (!o) return Status::no_memory();
+  Status s = o->listener.open(loop_, fd, shared, accepted, o);
+  if (s.ok() && !listeners_.push(o)) s = Status::no_memory();
   if (!s.ok()) {
-    l->close();
-    delete l;
+    o->listener.close();
+    delete o;
   }
   return s;
 }
 
 void Worker::accepted(void* user, int fd, const net::Address& peer) {
-  auto* self = static_cast<Worker*>(user);
+  auto* open = static_cast<Open*>(user);
+  Worker* self = open->self;
   if (!self->server_->may_open()) {
     self->server_->closed();
     rpc::Counters::add(self->counters_.refused, 1);
     self->io_->close(self->io_->user, fd);
-    for (Open& o : self->listeners_) o.listener->pause_a_while();
+    for (Open* o : self->listeners_) o->listener.pause_a_while();
     return;
   }
-  Connection* c = Connection::make(self, fd, peer);
+  Connection* c = Connection::make(self, fd, peer, open->streams);
   if (!c) {
     self->server_->closed();
     return;
@@ -200,7 +201,7 @@ void Worker::on_timer() {
   int64_t now = loop_->now(), due = server_->drain_due_ns();
   if (listening_ && now >= std::min(duck_due_ns_, due)) {
     // Those that the kernel has accepted were promised an answer.
-    for (size_t i = 0; i < listeners_.size(); i++) listeners_[i].listener->accept_queued();
+    for (size_t i = 0; i < listeners_.size(); i++) listeners_[i]->listener.accept_queued();
     close_listeners();
   }
   if (now >= due && !past_deadline_) {
@@ -223,11 +224,11 @@ void Worker::on_timer() {
 void Worker::close_listeners() {
   if (!listening_) return;
   listening_ = false;
-  for (Open& o : listeners_) {
-    int fd = o.listener->fd();
-    o.listener->close();
-    if (o.own) io_->close(io_->user, fd);
-    delete o.listener;
+  for (Open* o : listeners_) {
+    int fd = o->listener.fd();
+    o->listener.close();
+    if (o->own) io_->close(io_->user, fd);
+    delete o;
   }
   listeners_.clear();
   server_->worker_stopped_listening();
@@ -245,8 +246,8 @@ void Worker::detach() {
   if (fork_.forked()) {
     // The sockets are the parent's too: they are closed here, and nothing is sent or taken off the parent's epoll.
     for (Connection* c = connections_; c; c = c->next) c->forget_socket();
-    for (Open& o : listeners_)
-      if (o.own) io_->close(io_->user, o.listener->fd());
+    for (Open* o : listeners_)
+      if (o->own) io_->close(io_->user, o->listener.fd());
     return;
   }
   {

@@ -22,7 +22,7 @@ class Worker {
  public:
   static base::Result<Worker*> make(Server* s, net::Loop* loop, rpc::Hub* hub);
   // [inside] One more listener. own: the worker closes the descriptor.
-  base::Status listen(int fd, bool own, bool shared);
+  base::Status listen(int fd, bool own, bool shared, net::Streams* streams);
   // [any] Signal-safe. The server's drain has begun, or its end has come nearer.
   void drain_posted();
   // [inside] Closes everything and leaves the loop. Memory stays until the last call has been released.
@@ -66,13 +66,15 @@ class Worker {
   struct OwnTask : net::Task { Worker* self; };
   struct OwnTimer : net::Timer { Worker* self; };
   struct Open {
-    net::Listener* listener;
+    Worker* self;
+    net::Streams* streams;  // the server's, or nullptr
     bool own;
+    net::Listener listener;
   };
 
   Worker(Server* s, net::Loop* loop, rpc::Hub* hub, const http::H2Settings& settings);
   ~Worker();
-  static void accepted(void* self, int fd, const net::Address& peer);
+  static void accepted(void* open, int fd, const net::Address& peer);
   void drain();
   void close_listeners();
   void check_drained();
@@ -94,7 +96,7 @@ class Worker {
   OwnTask drain_task_;
   OwnTimer timer_;
   rpc::Event* drained_event_ = nullptr;    // until it is queued, which must not fail
-  base::Vec<Open> listeners_;
+  base::Vec<Open*> listeners_;
   Connection* connections_ = nullptr;
   ServerCall* idle_calls_ = nullptr;
   size_t idle_count_ = 0;
