@@ -16,7 +16,7 @@ using base::Status;
 
 namespace {
 
-bool known_format(int32_t format) { return format == ZCRPC_PROTO || format == ZCRPC_JSON; }
+bool known_format(int32_t format) { return format == ZCRPC_PROTO || format == ZCRPC_JSON || format == ZCRPC_TEXT; }
 
 // Text that a buffer holds, so that it is not copied once more.
 struct Held {
@@ -58,12 +58,24 @@ Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t
     if (v) encode::put_fields(e.e, v);
     return encode::finish(e.e);
   }
-  json::PrintOptions options;
-  options.enum_numbers = get_bool(o, ZCRPC_FORMAT_ENUM_NUMBERS, false);
-  options.proto_names = get_bool(o, ZCRPC_FORMAT_PROTO_NAMES, false);
-  options.pretty = get_bool(o, ZCRPC_FORMAT_PRETTY, false);
+  bool enum_numbers = get_bool(o, ZCRPC_FORMAT_ENUM_NUMBERS, false), pretty = get_bool(o, ZCRPC_FORMAT_PRETTY, false);
+  bool redact = get_bool(o, ZCRPC_FORMAT_REDACT, false);
   base::String text;
-  ZCRPC_TRY(json::print(v, type, options, &text));
+  if (format == ZCRPC_JSON) {
+    json::PrintOptions options;
+    options.enum_numbers = enum_numbers;
+    options.pretty = pretty;
+    options.redact = redact;
+    options.proto_names = get_bool(o, ZCRPC_FORMAT_PROTO_NAMES, false);
+    ZCRPC_TRY(json::print(v, type, options, &text));
+  } else {
+    text::PrintOptions options;
+    options.enum_numbers = enum_numbers;
+    options.pretty = pretty;
+    options.redact = redact;
+    options.unknown = get_bool(o, ZCRPC_FORMAT_UNKNOWN_FIELDS, false);
+    ZCRPC_TRY(text::print(v, options, &text));
+  }
   return to_buffer(std::move(text));
 }
 
@@ -95,7 +107,7 @@ Result<base::Buffer*> convert(const schema::Message* type, int32_t from, base::S
 
 zcrpc_buffer* zcrpc_view_print(const zcrpc_view* v, int32_t format, const zcrpc_options* o, zcrpc_error** err) {
   return guard(err, [&]() -> Result<base::Buffer*> {
-    if (!known_format(format)) return wrong("zcrpc_view_print: the format is ZCRPC_PROTO or ZCRPC_JSON");
+    if (!known_format(format)) return wrong("zcrpc_view_print: the format is ZCRPC_PROTO, ZCRPC_JSON or ZCRPC_TEXT");
     ZCRPC_TRY(check_for(o, ZCRPC_FOR_FORMAT));
     if (!v) {
       base::String text;
@@ -109,11 +121,39 @@ zcrpc_buffer* zcrpc_view_print(const zcrpc_view* v, int32_t format, const zcrpc_
   });
 }
 
+size_t zcrpc_view_debug(const zcrpc_view* v, char* out, size_t cap) {
+  if (!out || cap == 0) return 0;
+  *out = 0;
+  if (!v) return 0;
+  base::Arena arena;
+  Result<schema::View> all = whole(from_c(v), &arena);
+  text::PrintOptions options;
+  bool cut = false;
+  options.redact = options.unknown = true;
+  options.cut = &cut;
+  options.max_output = cap < SIZE_MAX - 64 ? cap + 64 : cap;  // the pen asks for more room than it may need
+  base::String text;
+  if (!all.ok() || !text::print(*all, options, &text).ok()) return 0;
+  size_t n = text.size();
+  constexpr std::string_view kMore = "...";
+  if (cut || n > cap - 1) {
+    n = cap - 1 > kMore.size() ? cap - 1 - kMore.size() : 0;
+    while (n && (uint8_t(text.data()[n]) & 0xC0) == 0x80) n--;  // between characters
+    text.truncate(n);
+    size_t dots = cap - 1 < kMore.size() ? cap - 1 : kMore.size();
+    if (!text.append(kMore.substr(0, dots)).ok()) return 0;
+    n += dots;
+  }
+  if (n) memcpy(out, text.data(), n);
+  out[n] = 0;
+  return n;
+}
+
 zcrpc_buffer* zcrpc_type_convert(const zcrpc_type* t, int32_t from, const void* data, size_t len, int32_t to, const zcrpc_options* o,
                                  zcrpc_error** err) {
   return guard(err, [&]() -> Result<base::Buffer*> {
     if (!t || bad_slice(data, len)) return wrong("zcrpc_type_convert: a type and data are needed");
-    if (!known_format(from) || !known_format(to)) return wrong("zcrpc_type_convert: formats are ZCRPC_PROTO and ZCRPC_JSON");
+    if (!known_format(from) || !known_format(to)) return wrong("zcrpc_type_convert: formats are ZCRPC_PROTO, ZCRPC_JSON and ZCRPC_TEXT");
     ZCRPC_TRY(check_for(o, ZCRPC_FOR_FORMAT));
     return convert(from_c(t), from, given(data, len), to, from_c(o));
   });

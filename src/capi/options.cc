@@ -38,6 +38,8 @@ constexpr Row kRows[] = {
     {ZCRPC_FORMAT_ENUM_NUMBERS, "FORMAT_ENUM_NUMBERS", kFormat, 0, 1},
     {ZCRPC_FORMAT_PROTO_NAMES, "FORMAT_PROTO_NAMES", kFormat, 0, 1},
     {ZCRPC_FORMAT_PRETTY, "FORMAT_PRETTY", kFormat, 0, 1},
+    {ZCRPC_FORMAT_UNKNOWN_FIELDS, "FORMAT_UNKNOWN_FIELDS", kFormat, 0, 1},
+    {ZCRPC_FORMAT_REDACT, "FORMAT_REDACT", kFormat, 0, 1},
     {ZCRPC_LIMIT_MESSAGE, "LIMIT_MESSAGE", kServer | kChannel | kCall, 1, kMessage},
     {ZCRPC_LIMIT_HEADERS, "LIMIT_HEADERS", kServer | kChannel, 1024, 1 << 20},
     {ZCRPC_COMPRESSION, "COMPRESSION", kServer | kChannel | kCall, 0, kText},

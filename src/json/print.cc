@@ -119,6 +119,10 @@ bool Printer::member(const Field* f, const uint8_t* slot, bool* first) {
   } else {
     name(o_.proto_names ? f->name : f->json_name);
   }
+  if (o_.redact && f->debug_redact) [[unlikely]] {
+    out_.text("\"[REDACTED]\"");
+    return true;
+  }
   return field(f, slot);
 }
 
