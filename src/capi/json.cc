@@ -1,5 +1,6 @@
 // zcrpc.h, section 5: views as text, and one format as another.
 #include "json/json.h"
+#include "text/text.h"
 
 #include <cstdlib>
 #include <new>
@@ -79,20 +80,27 @@ Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t
   return to_buffer(std::move(text));
 }
 
-Result<base::Buffer*> parse(const schema::Message* type, base::Slice text, const Options* o) {
+Result<base::Buffer*> parse(const schema::Message* type, int32_t format, base::Slice text, const Options* o) {
   EncoderFree e{encode::encoder_new(type)};
   if (!e.e) return Status::no_memory();
   encode::reset(e.e, type);
-  json::ParseOptions options;
-  options.ignore_unknown = get_bool(o, ZCRPC_FORMAT_IGNORE_UNKNOWN, false);
-  ZCRPC_TRY(json::parse(type, text, options, e.e));
+  bool ignore_unknown = get_bool(o, ZCRPC_FORMAT_IGNORE_UNKNOWN, false);
+  if (format == ZCRPC_JSON) {
+    json::ParseOptions options;
+    options.ignore_unknown = ignore_unknown;
+    ZCRPC_TRY(json::parse(type, text, options, e.e));
+  } else {
+    text::ParseOptions options;
+    options.ignore_unknown = ignore_unknown;
+    ZCRPC_TRY(text::parse(type, text, options, e.e));
+  }
   return encode::finish(e.e);
 }
 
 Result<base::Buffer*> convert(const schema::Message* type, int32_t from, base::Slice data, int32_t to, const Options* o) {
   base::BufferRef parsed;
-  if (from == ZCRPC_JSON) {
-    Result<base::Buffer*> wire = parse(type, data, o);
+  if (from != ZCRPC_PROTO) {
+    Result<base::Buffer*> wire = parse(type, from, data, o);
     if (!wire.ok() || to == ZCRPC_PROTO) return wire;
     parsed.reset(*wire);
     data = parsed->slice();

@@ -53,7 +53,9 @@ base::Status Printer::run(View v, base::String* to) {
   size_t before = to->size();
   if (v && !o_.cut) out_.expect(size_t(schema::index_of(v)->input_len) * 3 / 2 + 64);
   bool good = (!v || enter()) && fields(v);
-  if (out_.ok() ? good && to->ok() : out_.full() && o_.cut) {
+  bool cut = !out_.ok() && out_.full() && o_.cut;
+  if (cut) *o_.cut = true;
+  if (cut || (good && out_.ok() && to->ok())) {
     out_.close(out_.size());
     return {};
   }

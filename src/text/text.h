@@ -19,8 +19,8 @@ struct PrintOptions {
   bool redact = false;        // "[REDACTED]" for fields marked debug_redact
   bool enum_numbers = false;  // enums as numbers
   uint32_t max_depth = 200;   // messages within messages; views are at most as deep as their decoder allowed
-  size_t max_output = SIZE_MAX;  // of *out; with `cut` what does not fit is left away, and that is no error
-  bool cut = false;
+  size_t max_output = SIZE_MAX;  // of *out
+  bool* cut = nullptr;           // if given: what does not fit is left away, which is no error but told there
 };
 
 // Appends v, or with v null nothing, to *out. Any is expanded where the schema knows the type and the value decodes.
