@@ -177,8 +177,7 @@ void Header::read_repeated(const MessageDecl& m, const FieldDecl& d) {
   out_.print("static inline size_t $m$_$f$_count(const $m$ *m) { return zcrpc_gen_count($slot$); }\n",
              {{"m", m.name}, {"f", d.name}, {"slot", slot}});
   if (schema::is_message(f->kind)) {
-    std::string at = "zcrpc_gen_element(m, " + slot + ", i, " + std::to_string(f->stride) + ")";
-    if (f->message->sparse) at = "zcrpc_gen_message(m, " + at + ")";
+    std::string at = "zcrpc_gen_message_at(m, " + slot + ", i, " + std::to_string(f->stride) + (f->message->sparse ? ", 1)" : ", 0)");
     out_.print("static inline const $t$ *$m$_$f$(const $m$ *m, size_t i) { return (const $t$ *)$at$; }\n",
                {{"t", name_of(f->message)}, {"m", m.name}, {"f", d.name}, {"at", at}});
   } else {

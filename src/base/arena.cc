@@ -29,8 +29,43 @@ void Arena::release_held() {
   held_ = nullptr;
 }
 
+#ifdef ZCRPC_DEBUG
+void Arena::note_view(const void* index, size_t size, std::string_view type) {
+  view_began(index, size);
+  auto* n = static_cast<Noted*>(alloc(sizeof(Noted)));
+  if (!n) return;
+  *n = {noted_, index, size, {}};
+  memcpy(n->type, type.data(), type.size() < sizeof n->type - 1 ? type.size() : sizeof n->type - 1);
+  noted_ = n;
+}
+
+// All views end. Their memory is overwritten, and, where it is the process's, not used again for a while.
+void Arena::end_views() {
+  if (!noted_) return;
+  for (Noted* n = noted_; n; n = n->next) view_ended(n->index, n->size, n->type, this);
+  noted_ = nullptr;
+  want_ = used();
+  if (!blocks_) {
+    memset(fixed_, 0xDD, size_t(cur_ - fixed_));
+    return;
+  }
+  for (Block* b = blocks_; b; b = b->next) memset(start(b), 0xDD, b->size);
+  if (a_ != default_allocator()) return;
+  for (Block* b = blocks_; b;) {
+    Block* next = b->next;
+    const size_t size = sizeof(Block) + b->size;
+    reserved_ -= b->size;
+    if (!keep_released(b, size)) a_->free(b, size, a_->user);
+    b = next;
+  }
+  blocks_ = nullptr;
+  cur_ = end_ = nullptr;
+}
+#endif
+
 Arena::~Arena() {
   release_held();
+  end_views();
   free_blocks(nullptr);
 }
 
@@ -119,6 +154,7 @@ size_t Arena::used() const {
 void Arena::reset() {
   generation_++;
   release_held();
+  end_views();
   if (!blocks_) {
     cur_ = fixed_;
     return;
@@ -151,9 +187,6 @@ void Arena::reset() {
     }
   }
   cur_ = start(blocks_);
-#ifdef ZCRPC_DEBUG_VIEWS
-  memset(cur_, 0xDD, size_t(end_ - cur_));  // stale views read nonsense, and their anchor's seal is gone
-#endif
 }
 
 }  // namespace zcrpc::base

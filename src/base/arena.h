@@ -8,6 +8,7 @@
 
 #include "base/allocator.h"
 #include "base/buffer.h"
+#include "base/released.h"
 
 namespace zcrpc::base {
 
@@ -44,6 +45,12 @@ class Arena {
   void region_close(uint8_t* region, size_t used) { cur_ = region + ((used + 7) & ~size_t(7)); }
   void region_abandon() {}  // what was not closed was never taken
 
+#ifdef ZCRPC_DEBUG
+  // An index of that many bytes lies here, in a piece of this arena; it ends with it.
+  void note_view(const void* index, size_t size, std::string_view type);
+#else
+  void note_view(const void*, size_t, std::string_view) {}
+#endif
   // Holds a reference to b until reset; false without memory.
   [[nodiscard]] bool hold(Buffer* b);
   // Forgets all pieces, keeps the largest block (and asks for enough at once next time). Generations tell stale views.
@@ -65,6 +72,18 @@ class Arena {
     Buffer* buffer;
   };
   void release_held();
+#ifdef ZCRPC_DEBUG
+  struct Noted {
+    Noted* next;
+    const void* index;
+    size_t size;
+    char type[96];
+  };
+  void end_views();
+  Noted* noted_ = nullptr;  // pieces of the arena too
+#else
+  void end_views() {}
+#endif
   static uint8_t* start(Block* b) { return reinterpret_cast<uint8_t*>(b + 1); }
   bool add_block(size_t least);
   void free_blocks(Block* keep);

@@ -21,6 +21,7 @@ zcrpc_call* zcrpc_call_retain(zcrpc_call* c) {
 }
 
 void zcrpc_call_release(zcrpc_call* c) {
+  const base::ReleaseSite site("zcrpc_call_release", __builtin_return_address(0));
   if (c) from_c(c)->release();
 }
 

@@ -36,7 +36,11 @@ ZCRPC_HANDLE(zcrpc_enum, schema::Enum)
 ZCRPC_HANDLE(zcrpc_method, schema::Method)
 ZCRPC_HANDLE(zcrpc_encoder, encode::Encoder)
 // A schema::View is a const zcrpc_head *: views are never written through.
-inline schema::View from_c(const zcrpc_view* p) { return reinterpret_cast<schema::View>(p); }
+// Debug builds end here with a message if the view has.
+inline schema::View from_c(const zcrpc_view* p, const char* user = __builtin_FUNCTION()) {
+  base::check_view(p, user);
+  return reinterpret_cast<schema::View>(p);
+}
 inline const zcrpc_view* to_c(schema::View p) { return reinterpret_cast<const zcrpc_view*>(p); }
 
 // A pointer and a length as given by the caller; ZCRPC_NTS measures. NULL is empty.

@@ -54,11 +54,13 @@ zcrpc_arena* zcrpc_arena_new_in(void* memory, size_t len, zcrpc_error** err) {
 }
 
 void zcrpc_arena_reset(zcrpc_arena* a) {
+  const base::ReleaseSite site("zcrpc_arena_reset", __builtin_return_address(0));
   if (a) from_c(a)->reset();
 }
 
 void zcrpc_arena_free(zcrpc_arena* a) {
   if (!a) return;
+  const base::ReleaseSite site("zcrpc_arena_free", __builtin_return_address(0));
   bool ours = from_c(a)->allocator() != nullptr;
   from_c(a)->~Arena();
   if (ours) std::free(a);

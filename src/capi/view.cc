@@ -1,6 +1,8 @@
 // zcrpc.h, section 5: views.
 #include "view/view.h"
 
+#include <zcrpc/codegen.h>
+
 #include <bit>
 #include <cstring>
 
@@ -73,6 +75,8 @@ base::Result<View> decode(const zcrpc_type* t, base::Slice data, bool slack, con
 }
 
 }  // namespace
+
+void zcrpc_debug_view(const void* m) { base::check_view(m, "generated code"); }
 
 const zcrpc_view* zcrpc_view_decode(const zcrpc_type* t, const void* data, size_t len, const zcrpc_options* o, zcrpc_arena* a, zcrpc_error** err) {
   return guard(err, [&]() -> base::Result<View> {

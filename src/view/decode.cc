@@ -197,6 +197,7 @@ base::Result<schema::View> decode(const Message* type, base::Slice data, bool sl
     new (all + 1) schema::LazyLink{all, nullptr, 0, 0};
   }
   arena->region_close(c.region, size_t(c.top - c.region));
+  arena->note_view(c.region, size_t(c.top - c.region), type->name);
   return reinterpret_cast<schema::View>(c.index + c.root);
 }
 

@@ -157,6 +157,7 @@ Result<View> decode_child(View v, const Field* f, size_t i, zcrpc_lazy* row, bas
   memcpy(c.region + sizeof link, &anchor, sizeof anchor);
   const auto used = size_t(c.top - c.region);
   arena->region_close(c.region, used);
+  arena->note_view(c.region, used, type->name);
   all->used += used;
   auto child = reinterpret_cast<View>(c.index + c.root);
   row->view = reinterpret_cast<uintptr_t>(child);

@@ -247,11 +247,11 @@ static inline int32_t kinds_v1_Repeated_f_sint32(const kinds_v1_Repeated *m, siz
 static inline size_t kinds_v1_Repeated_f_sint64_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 136)); }
 static inline int64_t kinds_v1_Repeated_f_sint64(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_i64_at(m, zcrpc_gen_at(m, 136), i); }
 static inline size_t kinds_v1_Repeated_f_message_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 144)); }
-static inline const kinds_v1_Leaf *kinds_v1_Repeated_f_message(const kinds_v1_Repeated *m, size_t i) { return (const kinds_v1_Leaf *)zcrpc_gen_element(m, zcrpc_gen_at(m, 144), i, 32); }
+static inline const kinds_v1_Leaf *kinds_v1_Repeated_f_message(const kinds_v1_Repeated *m, size_t i) { return (const kinds_v1_Leaf *)zcrpc_gen_message_at(m, zcrpc_gen_at(m, 144), i, 32, 0); }
 static inline size_t kinds_v1_Repeated_f_unpacked_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 152)); }
 static inline int32_t kinds_v1_Repeated_f_unpacked(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_i32_at(m, zcrpc_gen_at(m, 152), i); }
 static inline size_t kinds_v1_Repeated_f_wide_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 160)); }
-static inline const kinds_v1_Wide *kinds_v1_Repeated_f_wide(const kinds_v1_Repeated *m, size_t i) { return (const kinds_v1_Wide *)zcrpc_gen_message(m, zcrpc_gen_element(m, zcrpc_gen_at(m, 160), i, 4)); }
+static inline const kinds_v1_Wide *kinds_v1_Repeated_f_wide(const kinds_v1_Repeated *m, size_t i) { return (const kinds_v1_Wide *)zcrpc_gen_message_at(m, zcrpc_gen_at(m, 160), i, 4, 1); }
 static inline void kinds_v1_Repeated_copy(kinds_v1_Repeated_writer *w, const kinds_v1_Repeated *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Repeated_view(m)); }
 static inline void kinds_v1_Repeated_end(kinds_v1_Repeated_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
 static inline void kinds_v1_Repeated_put_f_double(kinds_v1_Repeated_writer *w, double v) { zcrpc_gen_put_double(w, 1, v); }
@@ -482,7 +482,7 @@ static inline int32_t kinds_v1_Wide_r16(const kinds_v1_Wide *m, size_t i) { retu
 static inline size_t kinds_v1_Wide_r17_count(const kinds_v1_Wide *m) { return zcrpc_gen_count(zcrpc_gen_sparse(m, 16, 24)); }
 static inline zcrpc_slice kinds_v1_Wide_r17(const kinds_v1_Wide *m, size_t i) { return zcrpc_gen_string_at(m, zcrpc_gen_sparse(m, 16, 24), i); }
 static inline size_t kinds_v1_Wide_r18_count(const kinds_v1_Wide *m) { return zcrpc_gen_count(zcrpc_gen_sparse(m, 17, 24)); }
-static inline const kinds_v1_Leaf *kinds_v1_Wide_r18(const kinds_v1_Wide *m, size_t i) { return (const kinds_v1_Leaf *)zcrpc_gen_element(m, zcrpc_gen_sparse(m, 17, 24), i, 32); }
+static inline const kinds_v1_Leaf *kinds_v1_Wide_r18(const kinds_v1_Wide *m, size_t i) { return (const kinds_v1_Leaf *)zcrpc_gen_message_at(m, zcrpc_gen_sparse(m, 17, 24), i, 32, 0); }
 static inline size_t kinds_v1_Wide_r19_count(const kinds_v1_Wide *m) { return zcrpc_gen_count(zcrpc_gen_sparse(m, 18, 24)); }
 static inline uint64_t kinds_v1_Wide_r19(const kinds_v1_Wide *m, size_t i) { return zcrpc_gen_fixed64_at(m, zcrpc_gen_sparse(m, 18, 24), i); }
 static inline int32_t kinds_v1_Wide_o20(const kinds_v1_Wide *m) { return zcrpc_gen_i32(zcrpc_gen_sparse(m, 19, 24), 0); }
@@ -512,7 +512,7 @@ static inline size_t kinds_v1_Wide_m28_find(const kinds_v1_Wide *m, int32_t key)
 static inline const kinds_v1_Wide *kinds_v1_Wide_w29(const kinds_v1_Wide *m) { return (const kinds_v1_Wide *)zcrpc_gen_message(m, zcrpc_gen_sparse(m, 28, 24)); }
 static inline int32_t kinds_v1_Wide_has_w29(const kinds_v1_Wide *m) { return zcrpc_gen_bit(m, 28); }
 static inline size_t kinds_v1_Wide_w30_count(const kinds_v1_Wide *m) { return zcrpc_gen_count(zcrpc_gen_sparse(m, 29, 24)); }
-static inline const kinds_v1_Wide *kinds_v1_Wide_w30(const kinds_v1_Wide *m, size_t i) { return (const kinds_v1_Wide *)zcrpc_gen_message(m, zcrpc_gen_element(m, zcrpc_gen_sparse(m, 29, 24), i, 4)); }
+static inline const kinds_v1_Wide *kinds_v1_Wide_w30(const kinds_v1_Wide *m, size_t i) { return (const kinds_v1_Wide *)zcrpc_gen_message_at(m, zcrpc_gen_sparse(m, 29, 24), i, 4, 1); }
 static inline double kinds_v1_Wide_d31(const kinds_v1_Wide *m) { return zcrpc_gen_double(zcrpc_gen_sparse(m, 30, 24), 0); }
 static inline float kinds_v1_Wide_f32(const kinds_v1_Wide *m) { return zcrpc_gen_float(zcrpc_gen_sparse(m, 31, 24), 0); }
 static inline int32_t kinds_v1_Wide_b33(const kinds_v1_Wide *m) { return zcrpc_gen_bool(zcrpc_gen_sparse(m, 32, 24), 0); }

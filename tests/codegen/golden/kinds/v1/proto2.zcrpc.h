@@ -72,7 +72,7 @@ static inline int32_t kinds_two_Two_has_closed(const kinds_two_Two *m) { return 
 static inline const kinds_two_Two_Part *kinds_two_Two_part(const kinds_two_Two *m) { return (const kinds_two_Two_Part *)zcrpc_gen_message(m, zcrpc_gen_at(m, 116)); }
 static inline int32_t kinds_two_Two_has_part(const kinds_two_Two *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 116), 0) != 0; }
 static inline size_t kinds_two_Two_parts_count(const kinds_two_Two *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 56)); }
-static inline const kinds_two_Two_Parts *kinds_two_Two_parts(const kinds_two_Two *m, size_t i) { return (const kinds_two_Two_Parts *)zcrpc_gen_element(m, zcrpc_gen_at(m, 56), i, 24); }
+static inline const kinds_two_Two_Parts *kinds_two_Two_parts(const kinds_two_Two *m, size_t i) { return (const kinds_two_Two_Parts *)zcrpc_gen_message_at(m, zcrpc_gen_at(m, 56), i, 24, 0); }
 static inline size_t kinds_two_Two_list_count(const kinds_two_Two *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 64)); }
 static inline kinds_two_Closed kinds_two_Two_list(const kinds_two_Two *m, size_t i) { return zcrpc_gen_i32_at(m, zcrpc_gen_at(m, 64), i); }
 static inline size_t kinds_two_Two_unpacked_count(const kinds_two_Two *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 72)); }
