@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* strcasestr */
-/* A server behind TLS: by OpenSSL's client over blocking sockets, HTTP/1.1; HTTP/2 is curl's part (tests/interop). */
+/* A server behind TLS: by OpenSSL's client over blocking sockets, HTTP/1.1; and by curl over HTTP/2. */
 #include <openssl/ssl.h>
 
 #include "http1.h"
@@ -237,6 +237,31 @@ static void clear_text_on_a_tls_port_ends(void **state) {
   close(fd);
 }
 
+/* ALPN chooses; one and the same handler answers. */
+static void curl_speaks_both_versions(void **state) {
+  static const char *const versions[] = {"--http2", "2", "--http1.1", "1.1"};
+  char authority[96];
+  FILE *f;
+  (void)state;
+  snprintf(authority, sizeof authority, "/tmp/zcrpc-%d.ca", (int)getpid());
+  f = fopen(authority, "w");
+  fputs(ca.pem, f);
+  fclose(f);
+  for (int i = 0; i < 4; i += 2) {
+    char command[1024], out[512] = "", wanted[128];
+    snprintf(command, sizeof command,
+             "curl -sS -m 10 %s --cacert %s -H 'content-type: application/json' -d '{\"text\":\"hello\"}' -w ' %%{http_version}' "
+             "https://localhost:%d/s.S/Echo 2>&1", versions[i], authority, port_plain);
+    f = popen(command, "r");
+    assert_non_null(f);
+    out[fread(out, 1, sizeof out - 1, f)] = 0;
+    pclose(f);
+    snprintf(wanted, sizeof wanted, "{\"text\":\"hello\"} %s", versions[i + 1]);
+    assert_string_equal(out, wanted);
+  }
+  unlink(authority);
+}
+
 /* A peer that takes nothing holds its answer, and nobody else's. */
 static void a_slow_reader_gets_all_in_the_end(void **state) {
   char m[64], back[256], b[1000];
@@ -285,6 +310,7 @@ int main(void) {
       cmocka_unit_test(a_handler_sees_who_calls),
       cmocka_unit_test(a_stranger_is_refused),
       cmocka_unit_test(clear_text_on_a_tls_port_ends),
+      cmocka_unit_test(curl_speaks_both_versions),
       cmocka_unit_test(a_slow_reader_gets_all_in_the_end),
       cmocka_unit_test(a_listener_needs_a_certificate),
       cmocka_unit_test(certificates_change_without_a_stop),
