@@ -11,6 +11,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "encode/encoder.h"
+#include "schema/declaration.h"
 #include "schema/schema.h"
 #include "schema/view.h"
 
@@ -34,6 +35,7 @@ ZCRPC_HANDLE(zcrpc_schema, schema::Schema)
 ZCRPC_HANDLE(zcrpc_type, schema::Message)
 ZCRPC_HANDLE(zcrpc_enum, schema::Enum)
 ZCRPC_HANDLE(zcrpc_method, schema::Method)
+ZCRPC_HANDLE(zcrpc_decl, schema::Declaration)
 ZCRPC_HANDLE(zcrpc_encoder, encode::Encoder)
 // A schema::View is a const zcrpc_head *: views are never written through.
 // Debug builds end here with a message if the view has.

@@ -1,5 +1,6 @@
 // zcrpc.h, section 4: schemas.
 #include "schema/schema.h"
+#include "schema/diff.h"
 #include "schema/required.h"
 #include "schema/walk.h"
 
@@ -7,6 +8,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "base/string.h"
 #include "capi/convert.h"
 #include "capi/guard.h"
 #include "view/view.h"
@@ -44,6 +46,36 @@ int32_t describe(const schema::Field* f, zcrpc_field_info* out) {
   return 1;
 }
 
+// The schema with its decoder, ready to be shared.
+base::Result<schema::Schema*> bound(base::Result<schema::Schema*> r) {
+#ifdef ZCRPC_WITH_VIEW
+  if (r.ok()) {
+    Status s = view::bind(*r);
+    if (!s.ok()) {
+      (*r)->release();
+      return s;
+    }
+  }
+#endif
+  return r;
+}
+
+// "name": "text", with what JSON wants escaped. Texts are names and our own sentences: UTF-8 without control characters,
+// but what a json_name brought.
+void member(base::String* out, const char* name, std::string_view text) {
+  out->append('"').append(name).append("\": \"");
+  for (char c : text) {
+    auto u = uint8_t(c);
+    if (u < 0x20) {
+      out->append("\\u00").append("0123456789abcdef"[u >> 4]).append("0123456789abcdef"[u & 15]);
+      continue;
+    }
+    if (c == '"' || c == '\\') out->append('\\');
+    out->append(c);
+  }
+  out->append('"');
+}
+
 // "/service/method": two parts that are not empty, printable and without spaces.
 bool proper_path(std::string_view path) {
   if (!path.starts_with('/')) return false;
@@ -57,17 +89,14 @@ bool proper_path(std::string_view path) {
 zcrpc_schema* zcrpc_schema_new(const void* set, size_t len, zcrpc_error** err) {
   return guard(err, [&]() -> base::Result<schema::Schema*> {
     if (bad_slice(set, len)) return wrong("zcrpc_schema_new: set is NULL but its length is not 0");
-    auto r = schema::read({set, len}, {});
-#ifdef ZCRPC_WITH_VIEW
-    if (r.ok()) {
-      Status s = view::bind(*r);
-      if (!s.ok()) {
-        (*r)->release();
-        return s;
-      }
-    }
-#endif
-    return r;
+    return bound(schema::read({set, len}, {}));
+  });
+}
+
+zcrpc_schema* zcrpc_schema_descriptors(zcrpc_error** err) {
+  return guard(err, [&]() -> base::Result<schema::Schema*> {
+    base::Slice file = schema::well_known_file("google/protobuf/descriptor.proto");
+    return bound(schema::read_files({&file, 1}, {}));
   });
 }
 
@@ -195,3 +224,134 @@ uint32_t zcrpc_view_next(const zcrpc_view* v, uint32_t after) {
 zcrpc_code zcrpc_view_check_required(const zcrpc_view* v, zcrpc_error** err) {
   return guard(err, [&] { return schema::check_required(from_c(v)); });
 }
+
+zcrpc_buffer* zcrpc_schema_diff(const zcrpc_schema* from, const zcrpc_schema* to, zcrpc_error** err) {
+  return guard(err, [&]() -> base::Result<base::Buffer*> {
+    if (!from || !to) return wrong("zcrpc_schema_diff: no schema");
+    base::Arena texts;
+    base::Vec<schema::Finding> findings;
+    ZCRPC_TRY(schema::diff(from_c(from), from_c(to), &texts, &findings));
+    base::String out;
+    out.append('[');
+    for (const schema::Finding& f : findings) {
+      out.append(&f == findings.begin() ? "\n  {" : ",\n  {");
+      member(&out, "path", f.path);
+      out.append(", ");
+      member(&out, "breaks", schema::breaks_name(f.breaks));
+      out.append(", ");
+      member(&out, "kind", f.kind);
+      out.append(", ");
+      member(&out, "reason", f.reason);
+      out.append('}');
+    }
+    out.append(findings.empty() ? "]" : "\n]");
+    if (!out.ok()) return Status::no_memory();
+    base::Buffer* b = base::Buffer::make(out.size());
+    if (!b) return Status::no_memory();
+    memcpy(b->writable(), out.data(), out.size());
+    return b;
+  });
+}
+
+int32_t zcrpc_type_extension_at(const zcrpc_type* t, size_t i, zcrpc_field_info* out) {
+  return t && i < from_c(t)->extensions.size() ? describe(from_c(t)->extensions[i], out) : 0;
+}
+
+const zcrpc_decl* zcrpc_schema_decl(const zcrpc_schema* s, const char* name) {
+  return s && name ? to_c(schema::find_declaration(from_c(s), name)) : nullptr;
+}
+
+const zcrpc_decl* zcrpc_schema_file_at(const zcrpc_schema* s, size_t i) {
+  return s && i < from_c(s)->files.size() ? to_c(&from_c(s)->declarations[from_c(s)->files[i].declaration]) : nullptr;
+}
+
+const zcrpc_decl* zcrpc_type_decl(const zcrpc_type* t, uint32_t field) {
+  if (!t) return nullptr;
+  const schema::Message* m = from_c(t);
+  if (field == 0) return to_c(&m->schema->declarations[m->declaration]);
+  const schema::Field* f = m->by_number(field);
+  if (!f) f = m->extension(field);
+  return f ? to_c(&m->schema->declarations[f->declaration]) : nullptr;
+}
+
+const zcrpc_decl* zcrpc_enum_decl(const zcrpc_enum* e) { return e ? to_c(&from_c(e)->schema->declarations[from_c(e)->declaration]) : nullptr; }
+
+const zcrpc_decl* zcrpc_method_decl(const zcrpc_method* m) {
+  const schema::Schema* s = m ? from_c(m)->schema : nullptr;
+  return s ? to_c(&s->declarations[from_c(m)->declaration]) : nullptr;
+}
+
+const zcrpc_decl* zcrpc_decl_parent(const zcrpc_decl* d) { return d ? to_c(from_c(d)->up()) : nullptr; }
+const zcrpc_decl* zcrpc_decl_first(const zcrpc_decl* d) { return d ? to_c(from_c(d)->first()) : nullptr; }
+const zcrpc_decl* zcrpc_decl_next(const zcrpc_decl* d) { return d ? to_c(from_c(d)->next()) : nullptr; }
+
+void zcrpc_decl_get_info(const zcrpc_decl* d, zcrpc_decl_info* out) {
+  if (!out) return;
+  zcrpc_decl_info info{};
+  info.name = info.descriptor_type = info.options_type = "";
+  info.bytes = slice_of(base::Slice());
+  if (d) {
+    using K = schema::Declaration;
+    const K& x = *from_c(d);
+    info.kind = x.kind;
+    if (schema::deprecated(x)) info.flags |= ZCRPC_DECL_DEPRECATED;
+    info.name = x.name.data();
+    info.bytes = slice_of(x.bytes);
+    info.descriptor_type = schema::descriptor_type(x.kind);
+    info.options_type = schema::options_type(x.kind);
+    switch (x.kind) {
+      case K::kMessage: info.type = to_c(static_cast<const schema::Message*>(x.what)); break;
+      case K::kField: case K::kExtension: {
+        auto* f = static_cast<const schema::Field*>(x.what);
+        info.number = int32_t(f->number);
+        info.type = to_c(f->parent);
+        break;
+      }
+      case K::kOneof: info.type = to_c(static_cast<const schema::Oneof*>(x.what)->parent); break;
+      case K::kEnum: info.enumeration = to_c(static_cast<const schema::Enum*>(x.what)); break;
+      case K::kValue:
+        info.number = static_cast<const schema::EnumValue*>(x.what)->number;
+        info.enumeration = to_c(static_cast<const schema::Enum*>(x.up()->what));
+        break;
+      case K::kMethod: info.method = to_c(static_cast<const schema::Method*>(x.what)); break;
+      case K::kRange:
+        info.type = to_c(static_cast<const schema::Message*>(x.up()->what));
+        schema::range_of(x, &info.number, &info.last);
+        break;
+      case K::kFile: case K::kService: break;
+    }
+  }
+  fill(out, info);
+}
+
+int32_t zcrpc_decl_reserved(const zcrpc_decl* d, size_t i, int32_t* first, int32_t* last, zcrpc_slice* name) {
+  schema::Reserved r{};
+  bool there = d && schema::reserved_at(*from_c(d), i, &r);
+  if (there && first) *first = r.first;
+  if (there && last) *last = r.last;
+  put(name, r.name);
+  return there;
+}
+
+int32_t zcrpc_decl_comment(const zcrpc_decl* d, size_t i, zcrpc_slice* out) {
+  base::Slice s;
+  bool there = d && schema::comment_at(*from_c(d), i, &s);
+  put(out, s);
+  return there;
+}
+
+#ifdef ZCRPC_WITH_VIEW
+const zcrpc_view* zcrpc_decl_options(const zcrpc_decl* d, const zcrpc_schema* types, zcrpc_arena* a, zcrpc_error** err) {
+  return guard(err, [&]() -> base::Result<schema::View> {
+    if (!d || !a) return wrong("zcrpc_decl_options: no declaration, or no arena");
+    const schema::Schema* s = types ? from_c(types) : from_c(d)->schema;
+    auto bytes = schema::options_of(*from_c(d), from_c(a));
+    if (!bytes.ok()) return bytes.take_status();
+    if (bytes->empty()) return schema::View(nullptr);
+    const char* name = schema::options_type(from_c(d)->kind);
+    const schema::Message* m = s->message(name);
+    if (!m) return Status::format(base::Code::kFailedPrecondition, "the schema has no %s: zcrpc_schema_descriptors has", name);
+    return view::decode(m, *bytes, false, {}, from_c(a));
+  });
+}
+#endif

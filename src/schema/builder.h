@@ -2,10 +2,12 @@
 // default values (defaults.cc), layouts and fingerprints. A step runs over all files before the next one starts.
 #pragma once
 
+#include <algorithm>
 #include <cstdarg>
 #include <new>
 
 #include "schema/decl.h"
+#include "schema/declaration.h"
 #include "schema/symbols.h"
 
 namespace zcrpc::schema {
@@ -45,6 +47,23 @@ class Builder {
   base::Status supply_imports();
   base::Status check_imports();
   base::Status publish();
+
+  // declaration.cc
+  struct ListOf {
+    Builder* builder_;
+    FileDecl* file_;
+    base::Vec<Declaration>* all_;
+
+    base::Status file();
+    base::Status message(MessageDecl& d, uint32_t parent, size_t place);
+    base::Status fields(Declaration::Kind kind, std::span<FieldDecl> ds, uint32_t parent);
+    base::Status enumeration(EnumDecl& d, uint32_t parent, size_t place, std::string_view scope);
+    base::Status service(ServiceDecl& d, uint32_t parent, size_t place);
+    base::Status open(Declaration::Kind kind, std::string_view name, base::Slice bytes, const void* what, uint32_t parent, size_t place);
+    base::Status close(uint32_t at) { return (*all_)[at].end = uint32_t(all_->size()), base::Status(); }
+    static std::string_view full(std::string_view scope, std::string_view name);
+  };
+  base::Status list_declarations();
 
   // declare.cc
   base::Status declare_file(FileDecl& f);
@@ -133,10 +152,16 @@ T* Builder::make_array(size_t n, base::Arena* a) {
   return p;
 }
 
+template <class T>
+base::Status Builder::copy_array(const base::Vec<T>& from, std::span<const T>* to) {
+  auto* p = schema_->arena.array<T>(from.size() + 1);
+  if (!p) return base::Status::no_memory();
+  std::copy(from.begin(), from.end(), p);
+  *to = {p, from.size()};
+  return {};
+}
+
 // lowerCamelCase as protoc derives JSON names. out has room for name.size() bytes; returns how many were written.
 size_t json_name_of(std::string_view name, char* out);
-
-// The FileDescriptorProto of a well-known file by its name ("google/protobuf/any.proto"); empty: none.
-base::Slice well_known_file(std::string_view name);
 
 }  // namespace zcrpc::schema

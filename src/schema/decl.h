@@ -29,6 +29,7 @@ struct FieldDecl {
   Features features;   // as written
   Features resolved;
   Field* field = nullptr;
+  base::Slice bytes;
 };
 
 struct OneofDecl {
@@ -37,15 +38,18 @@ struct OneofDecl {
   uint32_t members = 0;
   bool synthetic = false;
   Oneof* oneof = nullptr;
+  base::Slice bytes;
 };
 
 struct RangeDecl {
   int32_t start = 0, end = 0;  // end as written: excluded for messages, included for enums
+  base::Slice bytes;
 };
 
 struct EnumValueDecl {
   std::string_view name;
   int32_t number = 0;
+  base::Slice bytes;
 };
 
 struct EnumDecl {
@@ -56,6 +60,7 @@ struct EnumDecl {
   bool allow_alias = false;
   Features features, resolved;
   Enum* made = nullptr;
+  base::Slice bytes;
 };
 
 struct MessageDecl {
@@ -69,18 +74,21 @@ struct MessageDecl {
   bool message_set = false, map_entry = false, legacy_json = false;
   Features features, resolved;
   Message* made = nullptr;
+  base::Slice bytes;
 };
 
 struct MethodDecl {
   std::string_view name, input, output;
   bool client_stream = false, server_stream = false;
   int32_t idempotency = 0;
+  base::Slice bytes;
 };
 
 struct ServiceDecl {
   std::string_view name;
   std::span<MethodDecl> methods;
   Service* made = nullptr;
+  base::Slice bytes;
 };
 
 struct FileDecl {

@@ -4,6 +4,7 @@
 
 #include "base/vec.h"
 #include "schema/decl.h"
+#include "schema/fields.h"
 
 namespace zcrpc::schema {
 namespace {
@@ -13,69 +14,6 @@ using base::Slice;
 using base::Status;
 
 constexpr uint32_t kMaxNesting = 64;  // of types in types: what protoc itself can read is not much deeper
-
-// The fields of one message, one after the other.
-class Fields {
- public:
-  explicit Fields(Slice s) : p_(s.begin()), end_(s.end()) {}
-
-  bool next() {
-    if (p_ == end_) return false;
-    at_ = p_;
-    const uint8_t* q = wire::read_tag(p_, end_, &tag_, &fault_);
-    if (!q) return false;
-    const uint8_t* value = q;
-    const uint8_t* at = q;
-    switch (wire::tag_type(tag_)) {
-      case wire::Type::kVarint: q = wire::read_varint(q, end_, &varint_, &fault_); break;
-      case wire::Type::kLength: {
-        uint32_t n = 0;
-        q = wire::read_length(q, end_, &n, &fault_);
-        if (q) {
-          bytes_ = {q, n};
-          q += n;
-        }
-        break;
-      }
-      default: q = wire::skip_value(value, end_, tag_, wire::kMaxDepth, &fault_, &at);
-    }
-    if (!q) return false;
-    p_ = q;
-    return true;
-  }
-
-  // Whether the current field is this number with this wire type: with another one it is an unknown field.
-  bool is_bytes(uint32_t number) const { return tag_ == wire::tag(number, wire::Type::kLength); }
-  bool is_varint(uint32_t number) const { return tag_ == wire::tag(number, wire::Type::kVarint); }
-  Slice bytes() const { return bytes_; }
-  uint64_t varint() const { return varint_; }
-  bool broken() const { return fault_ != wire::Fault::kNone; }
-  wire::Fault fault() const { return fault_; }
-  const uint8_t* at() const { return at_; }
-
-  void text(uint32_t number, std::string_view* out, bool* has = nullptr) {
-    if (!is_bytes(number)) return;
-    *out = bytes_.text();
-    if (has) *has = true;
-  }
-  void integer(uint32_t number, int32_t* out, bool* has = nullptr) {
-    if (!is_varint(number)) return;
-    *out = int32_t(varint_);
-    if (has) *has = true;
-  }
-  void truth(uint32_t number, bool* out, bool* has = nullptr) {
-    if (!is_varint(number)) return;
-    *out = varint_ != 0;
-    if (has) *has = true;
-  }
-
- private:
-  const uint8_t *p_, *end_, *at_ = nullptr;
-  uint32_t tag_ = 0;
-  uint64_t varint_ = 0;
-  Slice bytes_;
-  wire::Fault fault_ = wire::Fault::kNone;
-};
 
 class Parser {
  public:
@@ -198,6 +136,7 @@ class Parser {
   }
 
   Status message(Slice s, uint32_t depth, MessageDecl* d) {
+    d->bytes = s;
     if (depth > kMaxNesting)
       return Status::format(Code::kInvalidArgument, "%.*s: types are nested more than %u deep", int(file_.size() < 200 ? file_.size() : 200),
                             file_.data(), kMaxNesting)
@@ -240,6 +179,7 @@ class Parser {
   }
 
   Status field(Slice s, FieldDecl* d) {
+    d->bytes = s;
     Fields f(s);
     while (f.next()) {
       f.text(1, &d->name);
@@ -262,6 +202,7 @@ class Parser {
   }
 
   Status oneof(Slice s, OneofDecl* d) {
+    d->bytes = s;
     Fields f(s);
     while (f.next()) {
       f.text(1, &d->name);
@@ -271,6 +212,7 @@ class Parser {
   }
 
   Status range(Slice s, RangeDecl* d) {
+    d->bytes = s;
     Fields f(s);
     while (f.next()) {
       f.integer(1, &d->start);
@@ -280,6 +222,7 @@ class Parser {
   }
 
   Status enumeration(Slice s, EnumDecl* d) {
+    d->bytes = s;
     List<EnumValueDecl> values;
     List<RangeDecl> reserved;
     List<std::string_view> names;
@@ -289,6 +232,7 @@ class Parser {
       f.text(1, &d->name);
       if (f.is_bytes(2)) {
         EnumValueDecl* v = values.next();
+        v->bytes = f.bytes();
         Fields g(f.bytes());
         while (g.next()) {
           g.text(1, &v->name);
@@ -307,6 +251,7 @@ class Parser {
   }
 
   Status service(Slice s, ServiceDecl* d) {
+    d->bytes = s;
     List<MethodDecl> methods;
     if (!lists(s, {{2, &methods}})) return no_room();
     Fields f(s);
@@ -314,6 +259,7 @@ class Parser {
       f.text(1, &d->name);
       if (!f.is_bytes(2)) continue;
       MethodDecl* m = methods.next();
+      m->bytes = f.bytes();
       Fields g(f.bytes());
       while (g.next()) {
         g.text(1, &m->name);

@@ -122,15 +122,6 @@ Status Builder::check_imports() {
   return {};
 }
 
-template <class T>
-Status Builder::copy_array(const base::Vec<T>& from, std::span<const T>* to) {
-  auto* p = schema_->arena.array<T>(from.size() + 1);
-  if (!p) return Status::no_memory();
-  std::copy(from.begin(), from.end(), p);
-  *to = {p, from.size()};
-  return {};
-}
-
 // The arrays by which a schema shows what it has.
 Status Builder::publish() {
   base::Vec<Message*> messages;
@@ -145,6 +136,7 @@ Status Builder::publish() {
   if (!services || !service_list) return Status::no_memory();
   for (size_t i = 0; i < services_.size(); i++) {
     services[i] = *services_[i].decl->made;
+    services_[i].decl->made = &services[i];
     service_list[i] = &services[i];
     for (const Method& m : services[i].methods)
       if (!methods.push(&m)) return Status::no_memory();
@@ -197,6 +189,7 @@ Status Builder::finish() {
   for (const MessageItem& i : messages_) ZCRPC_TRY(index_message(i.message));
   ZCRPC_TRY(publish());
   ZCRPC_TRY(index_symbols());
+  ZCRPC_TRY(list_declarations());
   lay_out();
   ZCRPC_TRY(fingerprints());
   ZCRPC_TRY(mark_required());

@@ -55,6 +55,7 @@ struct Schema;
 struct Message;
 struct Enum;
 struct Oneof;
+struct Declaration;  // declaration.h
 
 struct EnumValue {
   std::string_view name;
@@ -73,6 +74,7 @@ struct Enum {
   // look-up tables
   std::span<const uint32_t> number_order;    // indexes into values, ascending by number, first alias only
   std::span<const uint32_t> name_order;      // ascending by name
+  uint32_t declaration;                      // place in Schema::declarations
 };
 
 struct Field {
@@ -99,6 +101,7 @@ struct Field {
   uint32_t case_offset;        // of the oneof's case word; 0: none
   uint32_t stride;             // repeated and map: bytes an element
   uint16_t bit;                // presence bit; ZCRPC_NO_BIT
+  uint32_t declaration;        // place in Schema::declarations
   bool is_map() const { return shape == Shape::kMap; }
   bool repeated() const { return shape != Shape::kSingular; }
   uint32_t tag() const { return wire::tag(number, packed ? wire::Type::kLength : wire_type(kind)); }  // as written
@@ -122,6 +125,7 @@ struct Message {
   const Schema* schema;
   std::string_view name;                // full
   uint32_t type_no;                     // place in Schema::messages
+  uint32_t declaration;                 // place in Schema::declarations
   bool map_entry;
   bool message_set;
   bool reaches_required;                // has a required field, or can hold a message that does
@@ -165,6 +169,7 @@ struct Method {
   std::string_view path;                // "/pkg.Service/Method"
   std::string_view service, name;       // full service name, short method name
   uint32_t flags;
+  uint32_t declaration;                 // place in Schema::declarations
   const Message* input;
   const Message* output;
 };
@@ -180,6 +185,7 @@ struct File {
   std::span<const Enum* const> enums;         // top level first, then those of messages in the same order
   std::span<const Service* const> services;
   base::Slice bytes;                          // the FileDescriptorProto, copied into the schema
+  uint32_t declaration;                       // place in Schema::declarations
 };
 
 struct Schema {
@@ -191,6 +197,7 @@ struct Schema {
   std::span<const Method* const> methods;
   std::span<const File> files;
   std::span<const Field* const> all_extensions;
+  std::span<const Declaration> declarations;  // all that was declared, what is in something behind it
 
   // By full name without a leading dot; a method by "pkg.Service/Method", a slash before it allowed. nullptr: none.
   const Message* message(std::string_view name) const;
@@ -219,5 +226,8 @@ struct Options {
 base::Result<Schema*> read(base::Slice file_descriptor_set, const Options& options);
 // The same for FileDescriptorProtos that lie apart (generated code), in any order.
 base::Result<Schema*> read_files(std::span<const base::Slice> files, const Options& options);
+
+// The FileDescriptorProto of a well-known file by its name ("google/protobuf/any.proto"); empty: none.
+base::Slice well_known_file(std::string_view name);
 
 }  // namespace zcrpc::schema

@@ -6,6 +6,7 @@
 
 static const char help[] =
     "Usage: zcrpc decode --schema FILE --type NAME [options] < MESSAGE\n"
+    "       zcrpc schema diff OLD NEW [--breaks wire|json|source] [--json]\n"
     "       zcrpc --help | --version\n"
     "\n"
     "decode: reads one protobuf message from standard input and prints it as JSON.\n"
@@ -14,6 +15,10 @@ static const char help[] =
     "  --pretty        on several lines\n"
     "  --proto-names   field names as in the .proto file, not lowerCamelCase\n"
     "  --enum-numbers  enums as numbers\n"
+    "\n"
+    "schema diff: what breaks from one FileDescriptorSet to the next, one line each; exit status 1 if anything does.\n"
+    "  --breaks LEVEL  only what breaks the wire (wire), JSON too (json), or also source code (source, the default)\n"
+    "  --json          all of it as a JSON array\n"
     "\n"
     "Exit status: 0, 1 if what was given is bad (one line on standard error tells the code, the byte and the field),\n"
     "2 for a wrong command line.\n";
@@ -32,5 +37,6 @@ int main(int argc, char **argv) {
   if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return write_line(help, sizeof help - 2);
   if (!strcmp(argv[1], "--version")) return version();
   if (!strcmp(argv[1], "decode")) return decode_main(argc - 1, argv + 1);
+  if (!strcmp(argv[1], "schema")) return schema_main(argc - 1, argv + 1);
   return usage_error("zcrpc has no command %s; see zcrpc --help", argv[1]);
 }

@@ -9,6 +9,7 @@
 enum { EXIT_BAD_INPUT = 1, EXIT_USAGE = 2 };
 
 int decode_main(int argc, char **argv); /* argv[0]: the subcommand */
+int schema_main(int argc, char **argv);
 
 /* "error: " and the rest in one line on stderr; the value to return. */
 int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
