@@ -44,6 +44,7 @@ Status read_config(const Options* o, server::Config* c) {
   c->max_connections = size_t(get_int(o, ZCRPC_SERVER_MAX_CONNECTIONS, int64_t(c->max_connections)));
   c->max_streams = uint32_t(get_int(o, ZCRPC_SERVER_MAX_STREAMS, c->max_streams));
   c->max_deadline_ms = get_int(o, ZCRPC_SERVER_MAX_DEADLINE, c->max_deadline_ms);
+  c->proxy_protocol = get_int(o, ZCRPC_SERVER_PROXY_PROTOCOL, 0) != 0;
   c->prefix = get_string(o, ZCRPC_SERVER_PREFIX);
   if (!c->prefix.empty() && (c->prefix.front() != '/' || c->prefix.back() == '/'))
     return wrong("ZCRPC_SERVER_PREFIX begins with a slash and does not end with one");

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -145,6 +146,22 @@ Result<int> listen_on(const Io* io, const Address& a, int backlog, Address* boun
   if (r >= 0) return fd;
   io->close(io->user, *fd);
   return failed("listen on", a, r);
+}
+
+Result<int> adopt_listener(const Io* io, int fd, Address* bound) {
+  auto wrong = [fd](const char* why) { return Status::format(Code::kFailedPrecondition, "fd:%d: %s", fd, why); };
+  int type = 0, listens = 0;
+  socklen_t n = sizeof type;
+  if (int r = io->getsockopt(io->user, fd, SOL_SOCKET, SO_TYPE, &type, &n); r < 0) return wrong(strerrordesc_np(-r));
+  n = sizeof listens;
+  if (io->getsockopt(io->user, fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) < 0 || type != SOCK_STREAM || !listens)
+    return wrong("not a stream socket that listens");
+  *bound = {};
+  bound->size = sizeof bound->of;
+  if (int r = io->getsockname(io->user, fd, &bound->of.any, &bound->size); r < 0) return wrong(strerrordesc_np(-r));
+  int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || ::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return wrong(strerrordesc_np(errno));
+  return fd;
 }
 
 Result<int> listen_again(const Io* io, const Address& bound, int backlog) {

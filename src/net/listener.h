@@ -32,6 +32,9 @@ size_t format_address(const Address& a, char* out);
 // A bound and listening descriptor. Port 0: the system picks one, *bound tells. A path that a dead server left behind is
 // removed; unavailable: it is in use, or the system says no.
 base::Result<int> listen_on(const Io* io, const Address& a, int backlog, Address* bound);
+// A descriptor that somebody else has bound and made listen, such as systemd's 3. It becomes the caller's, non-blocking
+// and closed on exec; failed_precondition: it is none of that kind, and stays as it was.
+base::Result<int> adopt_listener(const Io* io, int fd, Address* bound);
 // One more descriptor on a TCP port that listen_on bound: the kernel spreads connections over them. Local sockets
 // cannot: -1, and all loops accept from the one.
 base::Result<int> listen_again(const Io* io, const Address& bound, int backlog);

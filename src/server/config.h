@@ -20,6 +20,7 @@ struct Config {
   int64_t max_deadline_ms = -1;            // -1: none
   int64_t max_age_ms = 30 * 60 * 1000;     // of a connection, +-10 %; -1: none
   int64_t lame_duck_ms = 0;
+  bool proxy_protocol = false;             // connections begin with a PROXY header
   std::string_view prefix;                 // before every path; lies in the server's arena
   view::Limits decode;
   base::Log log;

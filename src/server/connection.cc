@@ -187,6 +187,7 @@ bool Connection::fed(Slice bytes) {
 
 // HTTP/2 begins with a preface that no HTTP/1.1 request can be.
 bool Connection::detect(Slice bytes) {
+  if (const net::Address* behind = stream_ ? stream_->peer() : nullptr) peer_size_ = uint8_t(net::format_address(*behind, peer_));
   if (stream_ && stream_->protocol() == "http/1.1") {  // it was agreed upon, and nothing else comes
     protocol_ = Protocol::kHttp1;
     return feed_http1(bytes);

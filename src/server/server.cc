@@ -4,8 +4,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstring>
 #include <new>
+
+#include "net/proxy.h"
 
 namespace zcrpc::server {
 
@@ -67,20 +70,39 @@ void Server::free(Server* s) {
 Status Server::listen(std::string_view address, net::Streams* streams) {
   if (workers_.load()) return Status(Code::kFailedPrecondition, "the server runs already");
   net::Address a;
-  ZCRPC_TRY(net::parse_address(address, &a));
+  int inherited = -1;
+  if (address.starts_with("fd:")) {
+    auto [end, e] = std::from_chars(address.data() + 3, address.data() + address.size(), inherited);
+    if (e != std::errc() || end != address.data() + address.size() || inherited < 0)
+      return Status::format(Code::kInvalidArgument, "%.*s: not \"fd:\" and a descriptor", int(address.size()), address.data());
+  } else {
+    ZCRPC_TRY(net::parse_address(address, &a));
+  }
   auto* p = new (std::nothrow) Place;
   if (!p || !places_.reserve(places_.size() + 1)) {
     delete p;
     return Status::no_memory();
   }
-  auto fd = net::listen_on(loops_.io, a, kBacklog, &p->bound);
+  net::Streams* outer = streams;
+  if (config_.proxy_protocol) {
+    auto made = net::proxy_streams(streams);
+    if (!made.ok()) {
+      delete p;
+      return made.take_status();
+    }
+    outer = *made;
+  } else if (streams) {
+    streams->retain();
+  }
+  auto fd = inherited >= 0 ? net::adopt_listener(loops_.io, inherited, &p->bound) : net::listen_on(loops_.io, a, kBacklog, &p->bound);
   if (!fd.ok()) {
+    if (outer) outer->release();
     delete p;
     return fd.take_status();
   }
   p->fd = *fd;
-  p->streams = streams;
-  if (streams) streams->retain();
+  p->streams = outer;
+  p->adopted = inherited >= 0;
   net::format_address(p->bound, p->text);
   (void)places_.push(p);
   return {};
@@ -108,7 +130,7 @@ Result<Worker*> Server::add_worker(net::Loop* loop, rpc::Hub* hub) {
   Status s;
   loop->enter();
   for (Place* p : places_) {
-    bool local = p->bound.of.any.sa_family == AF_UNIX;
+    bool local = p->bound.of.any.sa_family == AF_UNIX || p->adopted;  // all loops accept from the one descriptor
     int fd = p->fd;
     if (!first && !local) {
       auto again = net::listen_again(loops_.io, p->bound, kBacklog);
@@ -138,7 +160,7 @@ void Server::worker_stopped_listening() {
   for (Place* p : places_) {
     loops_.io->close(loops_.io->user, p->fd);
     p->fd = -1;
-    if (p->bound.of.any.sa_family == AF_UNIX) ::unlink(p->bound.of.local.sun_path);
+    if (p->bound.of.any.sa_family == AF_UNIX && !p->adopted) ::unlink(p->bound.of.local.sun_path);
   }
 }
 

@@ -44,6 +44,7 @@ class Server {
     int fd;
     net::Address bound;
     net::Streams* streams;
+    bool adopted;  // bound by somebody else, who removes its path too
     char text[net::kAddressText];
   };
   struct Thread;
