@@ -37,6 +37,34 @@ zcrpc_encoder* zcrpc_call_encoder(zcrpc_call* c) { return usable(from_c(c)) ? to
 
 // zcrpc_call_unary, _start and _set_timeout, which only a client has, are in channel.cc.
 
+zcrpc_code zcrpc_call_send(zcrpc_call* call, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!c) return wrong("no call");
+    if (c->verbs->forked(c) || !c->verbs->send) return Status(Code::kFailedPrecondition, "not a call that sends messages here");
+    return c->verbs->send(c);
+  });
+}
+
+zcrpc_code zcrpc_call_send_headers(zcrpc_call* call, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!c) return wrong("no call");
+    if (c->verbs->forked(c) || !c->verbs->send_headers) return Status(Code::kFailedPrecondition, "not a call that sends headers here");
+    return c->verbs->send_headers(c);
+  });
+}
+
+size_t zcrpc_call_room(zcrpc_call* call) {
+  rpc::Call* c = from_c(call);
+  return usable(c) && c->verbs->room ? c->verbs->room(c) : 0;
+}
+
+void zcrpc_call_read(zcrpc_call* call, int32_t credits) {
+  rpc::Call* c = from_c(call);
+  if (usable(c) && c->verbs->read) c->verbs->read(c, credits);
+}
+
 void zcrpc_call_cancel(zcrpc_call* call) {
   rpc::Call* c = from_c(call);
   if (usable(c) && c->verbs->cancel) c->verbs->cancel(c);

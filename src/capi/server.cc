@@ -99,6 +99,17 @@ zcrpc_code zcrpc_server_handle(zcrpc_server* s, const zcrpc_method* m, const zcr
   });
 }
 
+zcrpc_code zcrpc_server_handle_events(zcrpc_server* s, const zcrpc_method* m, const zcrpc_options* o, zcrpc_event_fn fn, void* user,
+                                      zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!fn) return wrong("no handler");
+    server::Route r;
+    r.event_fn = fn;
+    r.user = user;
+    return set_route(s, m, o, r);
+  });
+}
+
 zcrpc_code zcrpc_server_route(zcrpc_server* s, const zcrpc_method* m, const zcrpc_options* o, uint64_t tag, zcrpc_error** err) {
   return guard(err, [&]() -> Status {
     server::Route r;

@@ -34,6 +34,7 @@ base::Error* copy_of(const base::Error* e) {
 
 const rpc::Verbs UnaryCall::kVerbs = {
     .send = nullptr,
+    .send_headers = nullptr,
     .close_send = nullptr,
     .room = nullptr,
     .read = nullptr,

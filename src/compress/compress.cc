@@ -92,6 +92,7 @@ std::string_view coding_name(Coding c) {
 }
 
 std::string_view supported_codings() { return "gzip"; }
+const char* unknown_coding_text() { return "unknown compression: supported are gzip and identity"; }
 
 Pool::~Pool() { trim(); }
 

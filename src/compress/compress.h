@@ -21,6 +21,8 @@ Coding coding_from_name(std::string_view name);
 std::string_view coding_name(Coding c);
 // All but identity, by comma, as accept-encoding lists them: "gzip".
 std::string_view supported_codings();
+// What to tell a peer whose coding is kUnknown: it names those that there are.
+const char* unknown_coding_text();
 
 class Inflater;
 class Deflater;

@@ -291,7 +291,8 @@ struct H2Glue {
   static ssize_t read(nghttp2_session* ng, int32_t id, uint8_t*, size_t most, uint32_t* flags, nghttp2_data_source* source,
                       void* user) {
     auto* st = static_cast<H2Stream*>(source->ptr);
-    if (st->left_ == 0 && st->more_) return NGHTTP2_ERR_DEFERRED;
+    st->deferred_ = st->left_ == 0 && st->more_;
+    if (st->deferred_) return NGHTTP2_ERR_DEFERRED;
     size_t n = std::min(most, st->left_);
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (n < st->left_ || st->more_) return ssize_t(n);
@@ -334,6 +335,7 @@ struct H2Glue {
         st->offset_ = 0;
       }
     }
+    if (st->left_ == 0 && st->more_ && events(s).taken) events(s).taken(st, s->user_);
     return 0;
   }
 
@@ -471,6 +473,12 @@ Status H2Session::answer(H2Stream* s, int status, std::span<const Header> header
 Status H2Session::send(H2Stream* s, Slice prefix, std::span<const Piece> pieces, std::span<const Header> trailers, bool more) {
   if (!s->answered_ || !s->more_ || s->left_) return Status(Code::kInternal, "the stream is not ready for a message");
   ZCRPC_TRY(take_body(s, prefix, pieces, trailers, more));
+  // Nothing but trailers is left: they go without an empty DATA frame before them. The frame that waits for data ends
+  // with the stream.
+  if (s->deferred_ && s->left_ == 0 && !more && !trailers.empty()) {
+    int rv = H2Glue::trailers(session_, this, s->id_, trailers);
+    return rv < 0 ? failed(rv) : Status();
+  }
   int rv = nghttp2_session_resume_data(session_, s->id_);
   // Not deferred yet: the first flush is still to come, and will see the message.
   if (rv && rv != NGHTTP2_ERR_INVALID_ARGUMENT) return failed(rv);

@@ -74,7 +74,7 @@ class H2Stream {
   friend struct H2Glue;
   int32_t id_ = 0;
   enum class Reject : uint8_t { kNo, kTooLarge, kMalformed, kNoMemory };
-  bool remote_open_ = true, answered_ = false, sent_ = false, more_ = false, reset_by_peer_ = false;
+  bool remote_open_ = true, answered_ = false, sent_ = false, more_ = false, deferred_ = false, reset_by_peer_ = false;
   Reject reject_ = Reject::kNo;  // found in the headers: the server never hears more than `closed`
   uint8_t prefix_size_ = 0, prefix_done_ = 0;
   uint8_t prefix_[8] = {};
@@ -104,6 +104,8 @@ struct H2Events {
   void (*ping)(void* user);                                  // the peer's
   void (*ping_ack)(uint64_t opaque, void* user);             // to ping below
   void (*goaway)(int32_t last_stream, uint32_t code, void* user);  // the peer's
+  // What was given of an answer with `more` has gone into the Output: send may be called, also from here.
+  void (*taken)(H2Stream* s, void* user) = nullptr;
 };
 
 // Shared by the sessions of a loop.

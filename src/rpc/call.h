@@ -38,6 +38,7 @@ struct Event {
 // nothing, for void). Unless it says otherwise a verb is [any].
 struct Verbs {
   base::Status (*send)(Call* c);                              // the message in c->encoder
+  base::Status (*send_headers)(Call* c);                      // server: before the first message
   base::Status (*close_send)(Call* c);
   size_t (*room)(const Call* c);
   void (*read)(Call* c, int32_t credits);

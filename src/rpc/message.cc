@@ -32,13 +32,20 @@ void MessageReader::begin(const Options& o) {
 }
 
 void MessageReader::reset() {
+  forget();
+  body_bytes = 0;
+}
+
+void MessageReader::next() { forget(); }
+
+void MessageReader::forget() {
   inflater_.reset();
   if (buffer_ && (buffer_->size() > kKept || !buffer_->unique())) {
     buffer_->release();
     buffer_ = nullptr;
   }
   used_ = size_ = left_ = 0;
-  compressed_in_ = body_bytes = 0;
+  compressed_in_ = 0;
   head_size_ = 0;
   compressed_ = complete_ = borrowed_ = counted_ = false;
   message_ = {};
@@ -59,23 +66,30 @@ Status MessageReader::too_large() const {
 }
 
 Status MessageReader::data(Slice s) {
-  body_bytes += s.size;
-  if (!o_.envelope) return s.empty() ? Status() : payload(s);
-  while (s.size) {
-    if (complete_) return Status(Code::kUnimplemented, "a unary call takes one message, here comes a second");
-    if (head_size_ < kEnvelope) {
-      size_t n = std::min(kEnvelope - head_size_, s.size);
-      memcpy(head_ + head_size_, s.data, n);
+  if (!o_.envelope) {
+    body_bytes += s.size;
+    return s.empty() ? Status() : payload(s);
+  }
+  ZCRPC_TRY(take_from(&s));
+  if (s.size) return Status(Code::kUnimplemented, "the method takes one message, here comes a second");
+  return {};
+}
+
+Status MessageReader::take_from(Slice* s) {
+  while (s->size && !complete_) {
+    bool in_head = head_size_ < kEnvelope;
+    size_t n = std::min(in_head ? kEnvelope - head_size_ : left_, s->size);
+    Slice part = s->part(0, n);
+    *s = s->from(n);
+    body_bytes += n;
+    if (in_head) {
+      memcpy(head_ + head_size_, part.data, n);
       head_size_ = uint8_t(head_size_ + n);
-      s = s.from(n);
-      if (head_size_ < kEnvelope) return {};
-      ZCRPC_TRY(head());
-      continue;
+      if (head_size_ == kEnvelope) ZCRPC_TRY(head());
+    } else {
+      left_ -= n;
+      ZCRPC_TRY(payload(part));
     }
-    size_t n = std::min(left_, s.size);
-    left_ -= n;
-    ZCRPC_TRY(payload(s.part(0, n)));
-    s = s.from(n);
   }
   return {};
 }
@@ -179,7 +193,7 @@ Status MessageReader::inflated() {
 Status MessageReader::end() {
   if (o_.envelope) {
     if (complete_) return {};
-    if (head_size_ == 0) return Status(Code::kUnimplemented, "a unary call takes one message, none came");
+    if (head_size_ == 0) return Status(Code::kUnimplemented, "the method takes one message, none came");
     return broken("the message was cut short");
   }
   complete_ = true;

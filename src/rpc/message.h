@@ -42,6 +42,11 @@ class MessageReader {
   // invalid_argument or internal: broken; unimplemented: a second message; internal: a compressed message without a
   // coding. After an error only reset.
   base::Status data(base::Slice s);
+  // Streams, in envelopes: the same, but takes from the front of *s only until a message is complete; then next() before
+  // more is given. The end of the body is clean if between() is true.
+  base::Status take_from(base::Slice* s);
+  void next();
+  bool between() const { return head_size_ == 0; }
   // The end of the body. unimplemented: no message; invalid_argument or internal: cut short. Then message() is there.
   base::Status end();
   // Connect GET: text of the query, percent-encoded and perhaps base64. Instead of data and end.
@@ -60,6 +65,7 @@ class MessageReader {
   uint64_t body_bytes = 0;                // of this body
 
  private:
+  void forget();
   base::Status broken(const char* text) const;
   base::Status too_large() const;
   base::Status head();

@@ -37,6 +37,10 @@ size_t write_grpc_timeout(int64_t ns, char out[kMaxTimeout]);
 inline constexpr size_t kMaxUserAgent = 48;
 std::string_view user_agent(Protocol p, char out[kMaxUserAgent]);
 
+constexpr bool is_grpc_family(Protocol p) { return p == Protocol::kGrpc || p == Protocol::kGrpcWeb; }
+// Messages come and go in envelopes, in unary calls too.
+constexpr bool has_envelopes(Protocol p) { return is_grpc_family(p) || p == Protocol::kConnectStream; }
+
 // ---- metadata
 // Whether an application may send it: a name of 0-9a-z_-. that is not the protocols' own.
 bool valid_metadata_name(std::string_view name);

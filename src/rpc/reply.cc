@@ -2,9 +2,11 @@
 
 #include <charconv>
 
+#include "json/write.h"
 #include "rpc/connect.h"
 #include "rpc/grpc.h"
 #include "rpc/message.h"
+#include "rpc/web_text.h"
 
 namespace zcrpc::rpc {
 
@@ -23,16 +25,40 @@ constexpr std::string_view kStatusDigits[] = {"0", "1", "2", "3", "4", "5", "6",
 
 std::string_view status_digits(Code c) { return kStatusDigits[uint32_t(wire_code(c))]; }
 
-std::string_view grpc_type(const Request& r) {
-  if (r.bare_grpc()) return "application/grpc";
-  return r.codec() == Codec::kJson ? "application/grpc+json" : "application/grpc+proto";
+// The one of three: without a codec, proto, json.
+std::string_view type_of(const Request& r, std::string_view bare, std::string_view proto, std::string_view json) {
+  return r.bare_grpc() ? bare : r.codec() == Codec::kJson ? json : proto;
 }
 
-std::string_view connect_type(const Request& r) { return r.codec() == Codec::kJson ? "application/json" : "application/proto"; }
+std::string_view content_type(const Request& r) {
+  switch (r.protocol()) {
+    case Protocol::kGrpc: return type_of(r, "application/grpc", "application/grpc+proto", "application/grpc+json");
+    case Protocol::kGrpcWeb:
+      if (r.text()) return type_of(r, "application/grpc-web-text", "application/grpc-web-text+proto", "application/grpc-web-text+json");
+      return type_of(r, "application/grpc-web", "application/grpc-web+proto", "application/grpc-web+json");
+    case Protocol::kConnectStream: return type_of(r, "", "application/connect+proto", "application/connect+json");
+    default: return type_of(r, "", "application/proto", "application/json");
+  }
+}
+
+std::string_view coding_header(const Request& r) {
+  return is_grpc_family(r.protocol()) ? "grpc-encoding" : r.protocol() == Protocol::kConnectStream ? "connect-content-encoding" : "content-encoding";
+}
+
+std::string_view codings_header(const Request& r) {
+  return is_grpc_family(r.protocol()) ? "grpc-accept-encoding" : r.protocol() == Protocol::kConnectStream ? "connect-accept-encoding" : "accept-encoding";
+}
 
 std::string_view accept_post(const Request& r) {
-  return r.http2() ? "application/grpc, application/grpc+json, application/grpc+proto, application/json, application/proto"
-                   : "application/json, application/proto";
+  bool streams = r.streams();
+  if (!r.http2()) {
+    return streams ? "application/connect+json, application/connect+proto, application/grpc-web, application/grpc-web+json, application/grpc-web+proto"
+                   : "application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/json, application/proto";
+  }
+  return streams ? "application/connect+json, application/connect+proto, application/grpc, application/grpc+json, application/grpc+proto, "
+                   "application/grpc-web, application/grpc-web+json, application/grpc-web+proto"
+                 : "application/grpc, application/grpc+json, application/grpc+proto, application/grpc-web, application/grpc-web+json, "
+                   "application/grpc-web+proto, application/json, application/proto";
 }
 
 }  // namespace
@@ -41,6 +67,7 @@ void Reply::clear() {
   headers_.clear();
   trailers_.clear();
   body_.clear();
+  text_.clear();
   arena_.reset();
   prefix_size_ = 0;
   status_ = 0;
@@ -49,6 +76,7 @@ void Reply::clear() {
 
 void Reply::trim() {
   if (body_.bytes().capacity() > kKept) body_.bytes().drop();
+  if (text_.bytes().capacity() > kKept) text_.bytes().drop();
   if (headers_.capacity() > kKept / sizeof(base::Header)) headers_.drop();
   if (trailers_.capacity() > kKept / sizeof(base::Header)) trailers_.drop();
 }
@@ -81,15 +109,21 @@ Status Reply::ok(const Request& r, size_t message_size, Coding coding, const Met
   if (trailers) ZCRPC_TRY(check_metadata(*trailers));
   status_ = 200;
   bool done;
-  if (r.protocol() == Protocol::kGrpc) {
+  if (is_grpc_family(r.protocol())) {
     if (message_size > UINT32_MAX) return Status(Code::kResourceExhausted, "message is larger than an envelope can tell");
     write_envelope(prefix_, coding != Coding::kIdentity, uint32_t(message_size));
     prefix_size_ = kEnvelope;
-    done = add("content-type", grpc_type(r), true) &&
-           (coding == Coding::kIdentity || add("grpc-encoding", compress::coding_name(coding), true)) &&
-           copy(&headers_, headers, "") && trailers_.push({"grpc-status", "0", true}) && copy(&trailers_, trailers, "");
+    done = add("content-type", content_type(r), true) &&
+           (coding == Coding::kIdentity || add("grpc-encoding", compress::coding_name(coding), true));
+    if (r.protocol() == Protocol::kGrpc) {
+      done = done && copy(&headers_, headers, "") && trailers_.push({"grpc-status", "0", true}) && copy(&trailers_, trailers, "");
+    } else {
+      done = done && end_frame(r, nullptr, trailers);
+      size_t size = kEnvelope + message_size + body_.size();
+      done = done && number("content-length", r.text() ? (size + 2) / 3 * 4 : size) && copy(&headers_, headers, "");
+    }
   } else {
-    done = add("content-type", connect_type(r), true) && number("content-length", message_size) &&
+    done = add("content-type", content_type(r), true) && number("content-length", message_size) &&
            (coding == Coding::kIdentity || add("content-encoding", compress::coding_name(coding), true)) &&
            (r.protocol() != Protocol::kConnectGet || add("vary", "accept-encoding", true)) &&
            copy(&headers_, headers, "") && copy(&headers_, trailers, "trailer-");
@@ -109,12 +143,15 @@ Status Reply::error(const Request& r, Code code, std::string_view message) {
 Status Reply::write_error(const Request& r, const Error& e, const Metadata* headers, const Metadata* trailers, bool list_codings) {
   clear();
   error_ = true;
-  bool grpc = r.protocol() == Protocol::kGrpc;
-  bool done = grpc ? grpc_error(r, e, headers, trailers) : connect_error(e, headers, trailers);
-  if (done && !grpc && r.protocol() == Protocol::kConnectGet) done = add("vary", "accept-encoding", true);
-  if (done && list_codings) {
-    done = grpc ? add("grpc-accept-encoding", compress::supported_codings()) : add("accept-encoding", compress::supported_codings());
+  bool done;
+  switch (r.protocol()) {
+    case Protocol::kGrpc: done = grpc_error(r, e, headers, trailers); break;
+    case Protocol::kGrpcWeb:
+    case Protocol::kConnectStream: done = stream_error(r, e, headers, trailers); break;
+    default: done = connect_error(e, headers, trailers); break;
   }
+  if (done && r.protocol() == Protocol::kConnectGet) done = add("vary", "accept-encoding", true);
+  if (done && list_codings) done = add(codings_header(r), compress::supported_codings());
   return done ? Status() : Status::no_memory();
 }
 
@@ -128,18 +165,116 @@ bool Reply::connect_error(const Error& e, const Metadata* headers, const Metadat
 // Trailers-only: one HEADERS frame. Details travel in an encoded google.rpc.Status.
 bool Reply::grpc_error(const Request& r, const Error& e, const Metadata* headers, const Metadata* trailers) {
   status_ = 200;
-  if (!add("content-type", grpc_type(r), true) || !copy(&headers_, headers, "") || !copy(&headers_, trailers, "") ||
-      !copy(&headers_, e.metadata(), "")) {
-    return false;
-  }
+  return add("content-type", content_type(r), true) && copy(&headers_, headers, "") && copy(&headers_, trailers, "") &&
+         copy(&headers_, e.metadata(), "") && grpc_status(&headers_, e);
+}
+
+bool Reply::grpc_status(Headers* to, const Error& e) {
   std::string_view message = percent_encode(e.message_view(), &arena_);
   if (message.data() == e.message_view().data()) message = arena_.text(message);
-  if (!message.data() || !add("grpc-status", status_digits(e.code()), true)) return false;
-  if (!message.empty() && !add("grpc-message", message)) return false;
+  if (!message.data() || !to->push({"grpc-status", status_digits(e.code()), true})) return false;
+  if (!message.empty() && !to->push({"grpc-message", message, false})) return false;
   if (e.detail_count() == 0) return true;
   Slice details = write_status(e, &arena_);
   std::string_view encoded = details.data ? wire_value("-bin", details, &arena_) : std::string_view();
-  return encoded.data() && add("grpc-status-details-bin", encoded);
+  return encoded.data() && to->push({"grpc-status-details-bin", encoded, false});
+}
+
+// ---- streams, and gRPC-Web
+
+bool Reply::stream_type(const Request& r) {
+  status_ = 200;
+  return add("content-type", content_type(r), true);
+}
+
+Status Reply::begin_stream(const Request& r, Coding coding, const Metadata* headers) {
+  clear();
+  if (headers) ZCRPC_TRY(check_metadata(*headers));
+  bool done = stream_type(r) && (coding == Coding::kIdentity || add(coding_header(r), compress::coding_name(coding), true)) &&
+              copy(&headers_, headers, "");
+  return done ? Status() : Status::no_memory();
+}
+
+Status Reply::end_stream(const Request& r, const Error* e, const Metadata* trailers) {
+  trailers_.clear();
+  body_.clear();
+  bool done;
+  if (r.protocol() == Protocol::kGrpc) {
+    done = (e ? grpc_status(&trailers_, *e) : trailers_.push({"grpc-status", "0", true})) && copy(&trailers_, trailers, "") &&
+           (!e || copy(&trailers_, e->metadata(), ""));
+  } else {
+    done = end_frame(r, e, trailers) && (!r.text() || to_text());
+  }
+  return done ? Status() : Status::no_memory();
+}
+
+// A whole stream that is nothing but its end.
+bool Reply::stream_error(const Request& r, const Error& e, const Metadata* headers, const Metadata* trailers) {
+  return stream_type(r) && end_frame(r, &e, trailers) && (!r.text() || to_text()) && number("content-length", body_.size()) &&
+         copy(&headers_, headers, "");
+}
+
+// The last envelope of a stream: Connect's JSON (flag 2), or gRPC-Web's trailers (flag 0x80) as lines.
+bool Reply::end_frame(const Request& r, const Error* e, const Metadata* trailers) {
+  bool web = r.protocol() == Protocol::kGrpcWeb;
+  if (web && !(e ? grpc_status(&trailers_, *e) : trailers_.push({"grpc-status", "0", true}))) return false;
+  if (!copy(&trailers_, trailers, "") || (e && !copy(&trailers_, e->metadata(), ""))) return false;
+  body_.append(std::string_view("\0\0\0\0\0", kEnvelope));
+  if (web) {
+    for (const base::Header& h : trailers_) body_.append(h.name).append(": ").append(h.value).append("\r\n");
+  } else {
+    end_json(e);
+  }
+  trailers_.clear();
+  if (!body_.ok() || body_.size() - kEnvelope > UINT32_MAX) return false;
+  write_envelope(reinterpret_cast<uint8_t*>(&body_[0]), web ? 0x80 : 2, uint32_t(body_.size() - kEnvelope));
+  return true;
+}
+
+// {"error":{...},"metadata":{"name":["value","value"]}}, each only if there is something in it.
+void Reply::end_json(const Error* e) {
+  body_.append('{');
+  if (e) {
+    body_.append("\"error\":");
+    write_error_json(*e, &body_);
+  }
+  bool first = true;
+  for (size_t i = 0; i < trailers_.size(); i++) {
+    std::string_view name = trailers_[i].name;
+    auto earlier = [&] {
+      for (size_t k = 0; k < i; k++)
+        if (trailers_[k].name == name) return true;
+      return false;
+    };
+    if (earlier()) continue;
+    body_.append(!first ? "],\"" : e ? ",\"metadata\":{\"" : "\"metadata\":{\"").append(name).append("\":[");
+    for (size_t k = i; k < trailers_.size(); k++) {
+      if (trailers_[k].name != name) continue;
+      if (k > i) body_.append(',');
+      json::append_quoted(&body_, trailers_[k].value);
+    }
+    first = false;
+  }
+  body_.append(first ? "}" : "]}}");
+}
+
+bool Reply::to_text() {
+  text_.clear();
+  append_text(&text_, body_.slice());
+  body_.clear();
+  body_.append(text_.view());
+  return text_.ok() && body_.ok();
+}
+
+Status Reply::as_text(std::span<const base::Piece> message) {
+  text_.clear();
+  text_.append(prefix().text());
+  for (const base::Piece& p : message) text_.append(p.bytes.text());
+  text_.append(body_.view());
+  prefix_size_ = 0;
+  body_.clear();
+  append_text(&body_, text_.slice());
+  return text_.ok() && body_.ok() ? Status() : Status::no_memory();
 }
 
 Status Reply::refuse(const Request& r, const Refusal& f) {

@@ -34,6 +34,12 @@ class Reply {
   base::Status error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
   base::Status error(const Request& r, base::Code code, std::string_view message);
   base::Status refuse(const Request& r, const Refusal& refusal);
+  // A stream: what goes before its first message, and, with what begin_stream made still there, what comes behind the
+  // last: trailers(), or for Connect and gRPC-Web body(), a message of the protocol's own. e null: it ended well.
+  base::Status begin_stream(const Request& r, compress::Coding coding, const base::Metadata* headers);
+  base::Status end_stream(const Request& r, const base::Error* e, const base::Metadata* trailers);
+  // gRPC-Web's text form of a unary answer: prefix, message and body become the body.
+  base::Status as_text(std::span<const base::Piece> message);
   // A bare HTTP answer without a body, for what never became a request.
   void bare(int status);
 
@@ -43,7 +49,8 @@ class Reply {
   }
 
   // What to send: status, headers (content-length among them where it is told; pass -1 to Http1Answer), prefix, the
-  // message (not of errors) or body(), trailers (HTTP/2 only; empty: none).
+  // message (not of errors), body() (gRPC-Web's trailers, behind the message; of errors all), trailers (HTTP/2 only;
+  // empty: none).
   int status() const { return status_; }
   std::span<const base::Header> headers() const { return {headers_.data(), headers_.size()}; }
   base::Slice prefix() const { return {prefix_, prefix_size_}; }
@@ -57,12 +64,19 @@ class Reply {
   bool copy(Headers* to, const base::Metadata* m, std::string_view prefix);
   bool connect_error(const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
   bool grpc_error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
+  bool stream_error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
+  bool stream_type(const Request& r);
+  bool grpc_status(Headers* to, const base::Error& e);
+  bool end_frame(const Request& r, const base::Error* e, const base::Metadata* trailers);
+  void end_json(const base::Error* e);
+  bool to_text();
   base::Status write_error(const Request& r, const base::Error& e, const base::Metadata* headers,
                            const base::Metadata* trailers, bool list_codings);
 
   base::Arena arena_;
   Headers headers_, trailers_;
   base::String body_;
+  base::String text_;
   uint8_t prefix_[kEnvelope] = {};
   uint8_t prefix_size_ = 0;
   int status_ = 0;

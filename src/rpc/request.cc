@@ -61,7 +61,7 @@ void Request::clear() {
   timeout_ns_ = kNoTimeout;
   content_length_ = -1;
   connect_timeout_ = grpc_timeout_ = {};
-  http_ = grpc_ = {};
+  http_ = grpc_ = connect_ = {};
   accepted_ = 1;
   get_message_ = {};
   method_ = HttpMethod::kOther;
@@ -70,7 +70,7 @@ void Request::clear() {
   codec_ = Codec::kProto;
   coding_ = preferred_ = Coding::kIdentity;
   version_ = 0;
-  http2_ = bare_grpc_ = codec_known_ = coding_named_ = get_base64_ = false;
+  http2_ = bare_grpc_ = codec_known_ = coding_named_ = get_base64_ = text_ = streams_ = false;
 }
 
 void Request::trim() {
@@ -147,6 +147,11 @@ void Request::content_type(std::string_view v) {
     }
   } else if (base::is_ignoring_case(family, "grpc-web") || base::is_ignoring_case(family, "grpc-web-text")) {
     type_ = Type::kGrpcWeb;
+    text_ = family.size() > 8;
+    if (!plus) {
+      bare_grpc_ = codec_known_ = true;
+      codec_ = Codec::kProto;
+    }
   } else if (base::is_ignoring_case(family, "connect") && plus) {
     type_ = Type::kConnectStream;
   }
@@ -189,8 +194,12 @@ bool Request::add(std::string_view name, std::string_view value) {
     case 20:
       if (name == "grpc-accept-encoding") grpc_.read_list(value);
       break;
+    case 23:
+      if (name == "connect-accept-encoding") connect_.read_list(value);
+      break;
     case 24:
       if (name == "connect-protocol-version") version_ = value == "1" ? 1 : 2;
+      if (name == "connect-content-encoding") connect_.read_body(value);
       break;
     default: break;
   }
@@ -200,13 +209,16 @@ bool Request::add(std::string_view name, std::string_view value) {
 // ---- what it amounts to
 
 Refusal Request::classify(int32_t flags, const RequestRules& rules) {
-  bool grpc = type_ == Type::kGrpc && method_ == HttpMethod::kPost;
-  if (grpc && http2_) protocol_ = Protocol::kGrpc;
+  if (method_ == HttpMethod::kPost) {
+    if (type_ == Type::kGrpc && http2_) protocol_ = Protocol::kGrpc;
+    if (type_ == Type::kGrpcWeb) protocol_ = Protocol::kGrpcWeb;
+  }
   if (flags < 0) {
-    if (protocol_ == Protocol::kGrpc) return refuse(Code::kUnimplemented, "unknown method");
+    if (is_grpc_family(protocol_)) return refuse(Code::kUnimplemented, "unknown method");
     return refuse(404, Code::kUnimplemented, "unknown method");
   }
   bool unary = !(flags & (ZCRPC_METHOD_CLIENT_STREAM | ZCRPC_METHOD_SERVER_STREAM));
+  streams_ = !unary;
   bool get = unary && (flags & ZCRPC_METHOD_NO_SIDE_EFFECTS);
   if (method_ == HttpMethod::kPost) return classify_post(flags, rules);
   if (method_ == HttpMethod::kGet && get) return classify_get(rules);
@@ -217,18 +229,19 @@ Refusal Request::classify_post(int32_t flags, const RequestRules& rules) {
   bool unary = !(flags & (ZCRPC_METHOD_CLIENT_STREAM | ZCRPC_METHOD_SERVER_STREAM));
   if (type_ == Type::kGrpc) {
     if (!http2_) return refuse(505, Code::kUnimplemented, "gRPC needs HTTP/2");
+  }
+  if (type_ == Type::kGrpc || type_ == Type::kGrpcWeb) {
     if (!codec_known_) return refuse(Code::kUnimplemented, "unknown codec");
-    if (!unary) return refuse(Code::kUnimplemented, "streams are not served yet");
     return finish(grpc_, grpc_timeout_);
   }
-  // Connect's streams and gRPC-Web are told apart from strangers above; both are still to come.
-  if (type_ != Type::kConnect || !unary) return unsupported_type();
-  protocol_ = Protocol::kConnect;
+  // A method has one kind of content type: messages bare, or in envelopes.
+  if (type_ != (unary ? Type::kConnect : Type::kConnectStream) || !codec_known_) return unsupported_type();
+  protocol_ = unary ? Protocol::kConnect : Protocol::kConnectStream;
   if (version_ == 2) return refuse(Code::kInvalidArgument, "connect-protocol-version must be \"1\"");
   if (version_ == 0 && rules.require_connect_version) {
     return refuse(Code::kInvalidArgument, "missing required header: set connect-protocol-version to \"1\"");
   }
-  return finish(http_, connect_timeout_);
+  return finish(unary ? http_ : connect_, connect_timeout_);
 }
 
 Refusal Request::classify_get(const RequestRules& rules) {
@@ -277,7 +290,7 @@ Refusal Request::finish(const Codings& c, const Timeout& t) {
   if (t.bad) return refuse(Code::kInvalidArgument, "broken timeout");
   timeout_ns_ = t.ns;
   if (c.body == Coding::kUnknown) {
-    Refusal r = refuse(Code::kUnimplemented, "unknown compression");
+    Refusal r = refuse(Code::kUnimplemented, compress::unknown_coding_text());
     r.accept_encoding = true;
     return r;
   }

@@ -53,7 +53,9 @@ class Request {
   }
   Protocol protocol() const { return protocol_; }
   Codec codec() const { return codec_; }
-  bool bare_grpc() const { return bare_grpc_; }                // application/grpc without +proto
+  bool bare_grpc() const { return bare_grpc_; }                // application/grpc (or grpc-web) without +proto
+  bool streams() const { return streams_; }                    // the method has more than one message on a side
+  bool text() const { return text_; }                          // grpc-web-text: both bodies are base64
   compress::Coding coding() const { return coding_; }          // of the body or, in envelopes, of marked messages
   bool coding_named() const { return coding_named_; }          // even if it is identity
   uint32_t accepted() const { return accepted_; }              // mask of codings for the answer, identity included
@@ -96,7 +98,7 @@ class Request {
   size_t path_ = 0;  // of target_
   int64_t timeout_ns_ = kNoTimeout, content_length_ = -1;
   Timeout connect_timeout_, grpc_timeout_;
-  Codings http_, grpc_;
+  Codings http_, grpc_, connect_;
   uint32_t accepted_ = 1;
   std::string_view get_message_;
   HttpMethod method_ = HttpMethod::kOther;
@@ -105,7 +107,7 @@ class Request {
   Codec codec_ = Codec::kProto;
   compress::Coding coding_ = compress::Coding::kIdentity, preferred_ = compress::Coding::kIdentity;
   uint8_t version_ = 0;  // connect-protocol-version: 0 absent, 1, 2 another
-  bool http2_ = false, bare_grpc_ = false, codec_known_ = false, coding_named_ = false, get_base64_ = false;
+  bool http2_ = false, bare_grpc_ = false, codec_known_ = false, coding_named_ = false, get_base64_ = false, text_ = false, streams_ = false;
 };
 
 }  // namespace zcrpc::rpc

@@ -43,16 +43,20 @@ Status ServerCall::answer_ok() {
   compress::Coding coding = compress::Coding::kIdentity;
   if (s.ok()) s = compress_reply(&size, &coding);
   if (s.ok()) s = reply_.ok(request_, size, coding, &headers_, &trailers_);
-  if (!s.ok()) {
-    // What the handler did wrong is for the log, not for the peer.
-    worker_->loop()->log().format(base::LogLevel::kError, "%.*s: the reply: %s%s%s", int(method->path.size()), method->path.data(), s.path(),
-                                  *s.path() ? ": " : "", s.message());
-    return Status(s.code() == Code::kResourceExhausted ? Code::kResourceExhausted : Code::kInternal, "");
-  }
+  if (s.ok() && request_.text()) s = reply_.as_text(pieces());
+  else if (s.ok() && !reply_.body().empty() && !pieces_.push({reply_.body(), nullptr})) s = Status::no_memory();
+  if (!s.ok()) return bad_reply(s);
   message_out_ = size;
   counters->add(counters->messages_out, 1);
-  conn_->answer(this, {});
+  conn_->answer(this, request_.text() ? reply_.body() : Slice());
   return {};
+}
+
+// What the handler did wrong is for the log, not for the peer. [any]
+Status ServerCall::bad_reply(const Status& s) {
+  worker_->loop()->log().format(base::LogLevel::kError, "%.*s: the reply: %s%s%s", int(method->path.size()), method->path.data(), s.path(),
+                                *s.path() ? ": " : "", s.message());
+  return Status(s.code() == Code::kResourceExhausted ? Code::kResourceExhausted : Code::kInternal, "");
 }
 
 Status ServerCall::gather_reply() {
@@ -137,12 +141,14 @@ base::Metadata* ServerCall::metadata(rpc::Call* call, int32_t which) {
   if (which == ZCRPC_REQUEST_HEADERS) return &c->request_.metadata();
   // Once somebody has finished it, another thread may be sending these.
   if (c->finished_.load()) return nullptr;
+  if (which == ZCRPC_RESPONSE_HEADERS && c->stream_out_ && c->stream_->headers_gone.load()) return nullptr;
   return which == ZCRPC_RESPONSE_HEADERS ? &c->headers_ : which == ZCRPC_RESPONSE_TRAILERS ? &c->trailers_ : nullptr;
 }
 
 void ServerCall::info(const rpc::Call* call, zcrpc_call_info* out) {
   auto* c = static_cast<const ServerCall*>(call);
-  out->protocol = c->request_.protocol() == rpc::Protocol::kGrpc ? ZCRPC_GRPC : ZCRPC_CONNECT;
+  rpc::Protocol p = c->request_.protocol();
+  out->protocol = p == rpc::Protocol::kGrpc ? ZCRPC_GRPC : p == rpc::Protocol::kGrpcWeb ? ZCRPC_GRPC_WEB : ZCRPC_CONNECT;
   out->codec = c->request_.codec() == rpc::Codec::kJson ? ZCRPC_JSON : ZCRPC_PROTO;
   out->http = c->http2_ ? ZCRPC_HTTP2 : ZCRPC_HTTP1;
   out->method = reinterpret_cast<const zcrpc_method*>(c->method);
@@ -152,6 +158,14 @@ void ServerCall::info(const rpc::Call* call, zcrpc_call_info* out) {
   out->bytes_out = c->message_out_;
   out->messages_in = 1;
   out->messages_out = c->message_out_ ? 1 : 0;
+  if (c->stream_out_) {
+    out->messages_out = c->stream_->messages_out.load(std::memory_order_relaxed);
+    out->bytes_out = c->stream_->bytes_out.load(std::memory_order_relaxed);
+  }
+  if (c->stream_in_) {
+    out->messages_in = c->stream_->messages_in.load(std::memory_order_relaxed);
+    out->bytes_in = c->stream_->bytes_in.load(std::memory_order_relaxed);
+  }
   out->age_ns = c->worker_->clock_ns() - c->begun_ns_;
 }
 
@@ -190,6 +204,19 @@ Status ServerCall::op(rpc::Call* call, const zcrpc_op* op, Slice message, base::
         outcome = op->flags & ZCRPC_OP_STATUS ? Status(rpc::read_status(message)) : Status(Code(op->value), message.text());
         // A status that says OK, or nothing that can be read, is still the error that it was sent as.
         if (outcome.ok() || int32_t(outcome.code()) != op->value) outcome = Status(Code(op->value), "");
+      } else if (!(op->flags & ZCRPC_OP_NO_MESSAGE) && c->stream_out_) {
+        // A method with one answer may have sent it already; its end takes none then.
+        bool spare = finish && message.empty() && c->stream_->messages_out.load() && !(c->method->flags & schema::kServerStream);
+        Status st = spare ? Status() : c->queue_bytes(message, buffer);
+        if (!st.ok() && !finish) return st;
+        if (!st.ok()) outcome = c->bad_reply(st);
+        if (st.ok() && !spare && !buffer) c->counters->copied_out(message.size);
+        if (op->flags & ZCRPC_OP_ASK_ROOM) {
+          c->stream_->starved.store(true);
+          c->tell_room();
+        }
+      } else if (!finish && c->stream_out_) {
+        ZCRPC_TRY(send_headers(c));
       } else if (!(op->flags & ZCRPC_OP_NO_MESSAGE)) {
         if (!buffer) {
           c->reply_bytes_.clear();
@@ -207,7 +234,10 @@ Status ServerCall::op(rpc::Call* call, const zcrpc_op* op, Slice message, base::
       }
       break;
     }
-    default: break;  // READ: a unary call's message has come
+    case ZCRPC_OP_READ:
+      read(c, op->value);  // a unary call's message has come: nothing then
+      break;
+    default: break;
   }
   if (buffer) buffer->release();
   return {};

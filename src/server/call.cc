@@ -22,10 +22,11 @@ constexpr size_t kKeptBlocks = 64;
 }  // namespace
 
 const rpc::Verbs ServerCall::kVerbs = {
-    .send = nullptr,
+    .send = ServerCall::send,
+    .send_headers = ServerCall::send_headers,
     .close_send = nullptr,
-    .room = nullptr,
-    .read = nullptr,
+    .room = ServerCall::room,
+    .read = ServerCall::read,
     .cancel = ServerCall::cancel,
     .finish = ServerCall::finish,
     .start = nullptr,
@@ -46,9 +47,10 @@ ServerCall::ServerCall(Worker* w) : worker_(w) {
   flags.store(rpc::kServerSide, std::memory_order_relaxed);
   counters = &w->counters();
   h2.self = this;
-  timer_.self = finish_task_.self = settle_task_.self = this;
+  timer_.self = finish_task_.self = settle_task_.self = stream_task_.self = this;
   timer_.fire = [](net::Timer* t) { static_cast<OwnTimer*>(t)->self->on_timer(); };
   finish_task_.run = [](net::Task* t) { finish_inside(static_cast<OwnTask*>(t)->self); };
+  stream_task_.run = [](net::Task* t) { static_cast<OwnTask*>(t)->self->stream_work(); };
   settle_task_.run = [](net::Task* t) {
     ServerCall* c = static_cast<OwnTask*>(t)->self;
     c->settling_.store(false);
@@ -60,6 +62,7 @@ ServerCall::ServerCall(Worker* w) : worker_(w) {
 ServerCall::~ServerCall() {
   encode::encoder_free(own_encoder_);
   encode::encoder_free(from_json_);
+  delete stream_;
 }
 
 ServerCall* ServerCall::make(Worker* w) {
@@ -102,16 +105,27 @@ bool ServerCall::head_done() {
   }
   set_deadline();
   rpc::MessageReader::Options o;
-  o.envelope = request_.protocol() == rpc::Protocol::kGrpc;
+  o.envelope = rpc::has_envelopes(request_.protocol());
   o.coding = request_.coding();
-  o.coding_named = request_.coding_named();
+  o.coding_named = request_.coding() != compress::Coding::kIdentity;
   o.limit = route_->message_limit;
   o.content_length = request_.content_length();
   o.pool = &worker_->compression;
   reader_.begin(o);
+  bool streams = method->flags & (schema::kClientStream | schema::kServerStream);
+  if (streams || request_.text()) {
+    if (!prepare_stream()) {
+      fail(Status::no_memory());
+      return false;
+    }
+    stream_out_ = streams;
+    if (method->flags & schema::kClientStream) return open_stream();
+  }
   state_ = State::kBody;
   return true;
 }
+
+bool ServerCall::late() const { return deadline_ns_ && worker_->loop()->now() >= deadline_ns_; }
 
 void ServerCall::set_deadline() {
   int64_t timeout = request_.timeout_ns(), most = route_->max_deadline_ms;
@@ -126,11 +140,21 @@ void ServerCall::on_timer() {
     if (conn_) conn_->reset(this, http::kH2NoError);
     return;
   }
+  if (stream_out_ && finished_.load()) {
+    // The end was decided long ago, and the peer has not taken what comes before it.
+    if (conn_ && !(http2_ && h2.sent())) conn_->reset(this, http::kH2Cancel);
+    return;
+  }
   fail(Status(Code::kDeadlineExceeded, "deadline exceeded"));
 }
 
 void ServerCall::body(Slice bytes) {
+  if (takes_credit()) return stream_body(bytes);
   if (state_ != State::kBody) return;
+  if (request_.text()) {
+    if (!bytes.empty()) text_body(bytes);
+    return;
+  }
   if (Status s = reader_.data(bytes); !s.ok()) {
     fail(std::move(s));
     return;
@@ -146,6 +170,8 @@ void ServerCall::body_end() {
     borrowing_ = false;
     conn_->borrows(-1);
   }
+  if (takes_credit()) return stream_body_end();
+  if (state_ == State::kBody && request_.text()) text_body({});
   if (state_ != State::kBody) return;
   Status s = request_.protocol() == rpc::Protocol::kConnectGet ? reader_.query(request_.get_message(), request_.get_base64()) : reader_.end();
   if (s.ok()) {
@@ -172,6 +198,10 @@ void ServerCall::keep_block() {
 
 void ServerCall::dispatch() {
   state_ = State::kHandling;
+  if (late()) {
+    fail(Status(Code::kDeadlineExceeded, "deadline exceeded"));
+    return;
+  }
   message_ = reader_.message();
   counters->add(counters->messages_in, 1);
   message_in_ = reader_.body_bytes;
@@ -193,7 +223,7 @@ Status ServerCall::decode() {
     if (request_.codec() == rpc::Codec::kProto) return {};
     return Status(Code::kUnimplemented, "this method has no schema here, so it takes no JSON");
   }
-  if (request_.codec() == rpc::Codec::kJson) ZCRPC_TRY(read_json());
+  if (request_.codec() == rpc::Codec::kJson) ZCRPC_TRY(read_json(&from_json_, &message_));
   bool slack = request_.codec() == rpc::Codec::kProto;  // of blocks and of the reader's own buffers
   auto v = view::decode(method->input, message_, slack, route_->decode, &arena_);
   if (!v.ok()) return v.take_status();
@@ -201,16 +231,17 @@ Status ServerCall::decode() {
   return {};
 }
 
-Status ServerCall::read_json() {
-  if (!from_json_ && !(from_json_ = encode::encoder_new(nullptr))) return Status::no_memory();
-  encode::reset(from_json_, method->input);
+// A message in JSON becomes one in *e.
+Status ServerCall::read_json(encode::Encoder** e, Slice* message) {
+  if (!*e && !(*e = encode::encoder_new(nullptr))) return Status::no_memory();
+  encode::reset(*e, method->input);
   json::ParseOptions o;
   o.max_depth = route_->decode.max_depth;
   o.max_output = route_->message_limit;
-  ZCRPC_TRY(json::parse(method->input, message_, o, from_json_));
-  auto bytes = encode::contiguous(from_json_);
+  ZCRPC_TRY(json::parse(method->input, *message, o, *e));
+  auto bytes = encode::contiguous(*e);
   if (!bytes.ok()) return bytes.take_status();
-  message_ = *bytes;
+  *message = *bytes;
   return {};
 }
 
@@ -242,21 +273,28 @@ void ServerCall::queue_request() {
   retain();  // until DONE has been released
   first.record = {};
   first.record.kind = ZCRPC_EVENT_REQUEST;
-  first.record.flags = ZCRPC_EVENT_END;
-  first.record.data = uint64_t(reinterpret_cast<uintptr_t>(message_.data));
-  first.record.len = uint32_t(message_.size);
-  if (view_) {
-    const zcrpc_index* index = schema::index_of(view_);
-    first.record.index = uint64_t(reinterpret_cast<uintptr_t>(index));
-    first.record.index_len = index->size;
+  first.message = view_;
+  if (!stream_in_) {
+    first.record.flags = ZCRPC_EVENT_END;
+    set_message(&first, message_);
   }
+  fn = route_->event_fn;
+  fn_user = route_->user;
   first.record.value = -1;
   if (deadline_ns_) {
     int64_t left = (deadline_ns_ - worker_->loop()->now()) / net::Timers::kNsPerMs;
     first.record.value = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : int32_t(left);
   }
-  first.message = view_;
   worker_->hub()->push(&first);
+}
+
+void ServerCall::set_message(rpc::Event* e, Slice message) {
+  e->record.data = uint64_t(reinterpret_cast<uintptr_t>(message.data));
+  e->record.len = uint32_t(message.size);
+  if (!e->message) return;
+  const zcrpc_index* index = schema::index_of(e->message);
+  e->record.index = uint64_t(reinterpret_cast<uintptr_t>(index));
+  e->record.index_len = index->size;
 }
 
 void ServerCall::done_event() {
@@ -276,6 +314,10 @@ void ServerCall::done_event() {
 
 void ServerCall::finish(rpc::Call* call, Status s) {
   auto* c = static_cast<ServerCall*>(call);
+  // The one answer of a method whose requests stream is its end's, as a unary call's.
+  if (c->stream_out_ && s.ok() && !c->finished_.load() && !(c->method->flags & schema::kServerStream) && !c->stream_->messages_out.load()) {
+    if (Status sent = c->queue_encoded(); !sent.ok()) s = c->bad_reply(sent);
+  }
   if (c->finished_.exchange(true)) return;
   c->outcome_ = std::move(s);
   c->retain();
@@ -319,6 +361,7 @@ void ServerCall::complete() {
     return;
   }
   state_ = State::kAnswered;
+  if (stream_out_ && !aborted_.load(std::memory_order_relaxed)) return complete_stream();
   if (aborted_.load(std::memory_order_relaxed)) {
     conn_->reset(this, http::kH2Cancel);
   } else {
@@ -334,6 +377,11 @@ void ServerCall::closed() {
   if (borrowing_) conn_->borrows(-1);
   borrowing_ = false;
   worker_->loop()->clear_timer(&timer_);
+  if (stream_out_) {
+    conn_->unhold(stream_->held_size());
+    std::lock_guard lock(stream_->gate);
+    stream_->over = true;
+  }
   conn_->unlink(this);
   conn_ = nullptr;
   counters->add(counters->calls_now, uint64_t(-1));
@@ -405,6 +453,7 @@ void ServerCall::recycle() {
       encode::trim(from_json_, kKeptOutput);
     }
   }
+  if (stream_) stream_->recycle();
   if (json_.bytes().capacity() > kKeptOutput) json_.bytes().drop();
   json_.clear();
   if (reply_bytes_.capacity() > kKeptOutput) reply_bytes_.drop();
@@ -428,6 +477,9 @@ void ServerCall::recycle() {
   view_ = nullptr;
   message_ = {};
   state_ = State::kHead;
+  fn = nullptr;
+  fn_user = nullptr;
+  stream_in_ = stream_out_ = false;
   events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;
   aborted_.store(false, std::memory_order_relaxed);
   finished_.store(false, std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// A unary call of a server, from its head to the last byte of its answer. Pooled by its worker.
+// A call of a server, from its head to the last byte of its answer. Pooled by its worker.
 //
 // It lives as long as its stream is linked to it, or somebody holds a reference: a handler that answers later, an event.
 // Only finish, release and the like are called by other threads; what they start is done inside the loop.
@@ -14,6 +14,7 @@
 #include "rpc/reply.h"
 #include "rpc/request.h"
 #include "server/routes.h"
+#include "server/stream.h"
 
 namespace zcrpc::server {
 
@@ -56,6 +57,21 @@ class ServerCall : public rpc::Call {
     return {&body_piece_, 1};
   }
   uint64_t body_bytes() const { return reader_.body_bytes; }
+  // Requests stream: the window of what arrives returns by credits, and not by itself.
+  bool takes_credit() const { return stream_in_ && state_ == State::kHandling; }
+  // HTTP/1.1: what waits for credits has become so much that reading on has to wait too.
+  bool choked() const;
+  // Hands what waits to the transport, if it takes more now. False: there was nothing to do.
+  bool pump();
+  void pump_later() { stream_->pump_due = true; }
+  void pump_if_due() {
+    if (!stream_out_ || !stream_->pump_due) return;
+    stream_->pump_due = false;
+    (void)pump();
+  }
+  bool streams_out() const { return stream_out_; }
+  bool is_finished() const { return finished_.load(std::memory_order_relaxed); }
+  size_t queued() const { return stream_->queued.load(std::memory_order_relaxed); }
   int64_t begun_ns() const { return begun_ns_; }
   // HTTP/2: our side has ended and the peer's has not: a reset without error follows.
   void linger();
@@ -73,6 +89,10 @@ class ServerCall : public rpc::Call {
   explicit ServerCall(Worker* w);
   ~ServerCall();
   static const rpc::Verbs kVerbs;
+  static base::Status send(rpc::Call* c);
+  static base::Status send_headers(rpc::Call* c);
+  static size_t room(const rpc::Call* c);
+  static void read(rpc::Call* c, int32_t credits);
   static void cancel(rpc::Call* c);
   static int64_t time_left_ms(const rpc::Call* c);
   static base::Metadata* metadata(rpc::Call* c, int32_t which);
@@ -86,19 +106,46 @@ class ServerCall : public rpc::Call {
   void on_timer();
   void dispatch();                     // the request is complete
   base::Status decode();
-  base::Status read_json();
+  base::Status read_json(encode::Encoder** e, base::Slice* message);
+  bool late() const;
+  void set_message(rpc::Event* e, base::Slice message);
   void call_handler();
   void queue_request();
   void keep_block();
   void complete();                     // [inside] outcome_ becomes the answer
   void answer_refusal(const rpc::Refusal& r);
   base::Status answer_ok();
+  base::Status bad_reply(const base::Status& s);
   base::Status gather_reply();         // pieces_ of the message
   base::Status print_reply();          // the same as JSON
   base::Status compress_reply(size_t* size, compress::Coding* coding);
   void answer_error(const base::Error& e);
   void abort();                        // [inside] reset without an answer
   void done_event();
+  // stream_in.cc
+  bool prepare_stream();               // false: no memory
+  bool open_stream();                  // as head_done
+  void text_body(base::Slice bytes);   // data null: the end
+  void stream_body(base::Slice bytes);
+  void stream_body_end();
+  void pull();
+  void read_messages(base::Slice* in, bool in_block);
+  base::Status deliver(bool in_block);
+  void end_of_requests();
+  void give_window(size_t n);
+  // stream_out.cc
+  base::Status may_send() const;
+  base::Status queue_encoded();
+  base::Status encoded_parts(base::Buffer** owned);
+  base::Status encoded_bytes(base::Buffer** owned);
+  base::Status as_json(base::Slice bytes);
+  base::Status queue_bytes(base::Slice message, base::Buffer* buffer);
+  base::Status queue_parts();
+  void stream_task();
+  void stream_work();
+  void tell_room();
+  bool begin_answer();
+  void complete_stream();
   void settle();                       // [inside] is it still needed?
   void recycle();
   void count_copies();
@@ -107,6 +154,7 @@ class ServerCall : public rpc::Call {
   Connection* conn_ = nullptr;         // [inside] nullptr: the stream is no more
   const Route* route_ = nullptr;
   State state_ = State::kHead;
+  bool stream_in_ = false, stream_out_ = false;  // the method's requests stream; its answers do, or have to be sent as if
   bool http2_ = false, events_ = false, lingering_ = false, borrowing_ = false, counted_kept_ = false;
   bool ours_ = false;                  // the outcome is the server's, and the handler may still be writing metadata
   std::atomic<bool> finished_{false};  // by the handler, the deadline, a cancel: the first one counts
@@ -133,7 +181,8 @@ class ServerCall : public rpc::Call {
   base::Buffer* certificate_ = nullptr;  // the peer's, DER
   base::Buffer* chunk_ = nullptr;      // the memory that pieces_ lie in
   OwnTimer timer_;
-  OwnTask finish_task_, settle_task_;
+  OwnTask finish_task_, settle_task_, stream_task_;
+  StreamState* stream_ = nullptr;      // nullptr until it is needed, then kept
   uint64_t copies_seen_ = 0, bytes_copied_seen_ = 0;
   size_t message_in_ = 0, message_out_ = 0;
   uint8_t peer_size_ = 0;

@@ -35,7 +35,8 @@ struct Config {
   int64_t reset_ms = 100;                  // after an early answer, before the stream is reset
   int64_t drain_ping_ms = 1'000;           // waiting for the answer to GOAWAY's ping
   size_t high_water = 256 << 10;           // bytes of output above which nothing is read
-  size_t pipelined = 64 << 10;             // bytes of HTTP/1.1 requests that wait their turn
+  size_t pipelined = 64 << 10;             // bytes of HTTP/1.1 requests that wait their turn, or a read credit
+  size_t held = 4 << 20;                   // bytes of a connection's streams that wait for read credits
 };
 
 }  // namespace zcrpc::server

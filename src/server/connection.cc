@@ -34,6 +34,7 @@ Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w)
   timer_.fire = [](net::Timer* t) { static_cast<OwnTimer*>(t)->self->on_timer(); };
   flush_.run = [](net::Deferred* d) { static_cast<OwnDeferred*>(d)->self->flush(); };
   peer_size_ = uint8_t(net::format_address(peer, peer_));
+  most_held_ = w->config().held;
   opened_ns_ = active_ns_ = w->loop()->now();
   head_due_ns_ = later(opened_ns_, w->config().head_ms);
   if (int64_t age = w->config().max_age_ms; age >= 0) {
@@ -132,7 +133,7 @@ void Connection::receive() {
   // A stream may hold bytes that the socket's readiness no longer tells of: it is read until it has none, and what
   // bounds a turn is how much it may take off the socket.
   if (stream_) stream_->allow(kReceivesARound * Blocks::kSize);
-  for (int round = 0; (stream_ || round < kReceivesARound) && reading_; round++) {
+  for (int round = 0; (stream_ || round < kReceivesARound) && reading_ && !(current_ && current_->choked()); round++) {
     uint8_t* at;
     size_t room;
     if (!worker_->blocks.room(&at, &room)) return close();
@@ -222,8 +223,34 @@ void Connection::answer(ServerCall* c, Slice body) {
   flush_later();
 }
 
+void Connection::stream(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last) {
+  if (is_http2()) {
+    stream_http2(c, pieces, first, last);
+  } else {
+    stream_http1(c, pieces, first, last);
+  }
+}
+
+// HTTP/1.1 is half duplex: clients that are still sending may not be reading. Answers wait for the request's end, or
+// until so many wait that waiting on could be for ever.
+bool Connection::takes(ServerCall* c) const {
+  if (h2_) return h2_->pending(&c->h2) == 0;
+  return out_.size() < worker_->config().high_water && (ended_ || c->is_finished() || c->queued() >= StreamState::kRoom);
+}
+
+void Connection::returned(ServerCall* c, size_t n) {
+  if (h2_) h2_->consume(&c->h2, n);
+}
+
 void Connection::flush() {
   if (dead_) return;
+  if (std::exchange(pumps_, false)) {
+    for (ServerCall* c = calls_; c;) {
+      ServerCall* following = c->next;
+      c->pump_if_due();
+      c = following;
+    }
+  }
   if (broken_) return close();
   if (protocol_ == Protocol::kHttp1) {
     if (current_ && answered_ && ended_) end_http1();
@@ -238,6 +265,8 @@ void Connection::flush() {
     } while (!dead_ && out_.empty() && h2_->wants_flush());
   } else {
     send();
+    while (!dead_ && out_.empty() && current_ && !answered_ && current_->streams_out() && current_->pump()) send();
+    if (!dead_ && current_ && answered_ && ended_) flush_later();  // the stream has just ended
   }
   if (dead_) return;
   count_copies();
@@ -296,7 +325,7 @@ void Connection::shut_down() {
 bool Connection::update_interest() {
   bool write = !out_.empty() || (stream_ && stream_->wants_write());
   // A peer that does not take its answers gets no more of them, and pipelined requests have a cap.
-  bool read = shut_ || (out_.size() < worker_->config().high_water && held_.size() < worker_->config().pipelined);
+  bool read = shut_ || (out_.size() < worker_->config().high_water && held_.size() < worker_->config().pipelined && !(current_ && current_->choked()));
   if (read == reading_ && write == writing_) return true;
   reading_ = read;
   writing_ = write;

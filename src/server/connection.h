@@ -20,6 +20,21 @@ class Connection {
 
   // The answer of a call, ready in its reply and pieces; body: of errors.
   void answer(ServerCall* c, base::Slice body);
+  // A part of an answer that streams: pieces last until takes() is true again, what the call's reply holds until its end.
+  void stream(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last);
+  // Whether the transport takes more of a call that streams now; it is asked again when that may have changed.
+  bool takes(ServerCall* c) const;
+  // Asks it, and the call, at the next flush.
+  void pump_later(ServerCall* c) {
+    c->pump_later();
+    pumps_ = true;
+    flush_later();
+  }
+  // n bytes of a stream's window go back to the peer.
+  void returned(ServerCall* c, size_t n);
+  // n bytes wait for read credits. False: that is too much.
+  [[nodiscard]] bool hold(size_t n) { return (held_in_ += n) <= most_held_; }
+  void unhold(size_t n) { held_in_ -= n; }
   // Ends a call's stream without an answer: a reset, or on HTTP/1.1 the connection's end.
   void reset(ServerCall* c, uint32_t code);
   // No new calls; the connection closes when those that run have ended.
@@ -85,10 +100,14 @@ class Connection {
   void begin_http1(bool body_follows);
   void bare_http1(int status);             // what never became a call
   void answer_http1(ServerCall* c, base::Slice body);
+  void stream_http1(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last);
+  bool head_http1(ServerCall* c, bool chunked);
+  void answered_http1();
   void end_http1();                        // the exchange is complete
   // connection_http2.cc
   bool start_http2();
   void answer_http2(ServerCall* c, base::Slice body);
+  void stream_http2(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last);
 
   Worker* worker_;
   net::Stream* stream_ = nullptr;          // between us and the socket; nullptr: the socket itself
@@ -108,6 +127,8 @@ class Connection {
   char peer_[net::kAddressText];
   int64_t opened_ns_, active_ns_, age_ns_ = 0, head_due_ns_, stalled_ns_ = 0, linger_due_ns_ = 0, ping_due_ns_ = 0, timer_due_ns_ = 0;
   ServerCall* calls_ = nullptr;
+  size_t held_in_ = 0, most_held_;
+  bool pumps_ = false;                     // a call has something for us at the next flush
   http::Output out_;
   void count_copies();
   uint64_t copies_seen_ = 0, bytes_copied_seen_ = 0;

@@ -106,13 +106,15 @@ void Connection::begin_http1(bool body_follows) {
   if (wanted && h.has_body()) expect_by(k->begun_ns() + worker_->config().body_grace_ms * kMs);
 }
 
-void Connection::answer_http1(ServerCall* c, Slice body) {
+bool Connection::head_http1(ServerCall* c, bool chunked) {
   const rpc::Reply& r = c->reply();
   const http::Http1Head& h = parser_.head();
   // An answer before the request's end: a short rest is read and dropped, for a long one the connection is not worth it.
   bool rest = !ended_ && h.has_body();
   if (draining_ || (rest && (h.chunked || h.expect_continue || h.content_length > kDropped))) keep_alive_ = false;
+  if (chunked && http10_) keep_alive_ = chunked = false;  // its end is the connection's
   http::Http1Answer a;
+  a.chunked = chunked;
   a.status = r.status();
   a.headers = r.headers();
   a.date = worker_->date();
@@ -120,7 +122,12 @@ void Connection::answer_http1(ServerCall* c, Slice body) {
   a.keep_alive = http10_ && keep_alive_;
   size_t bound = http::http1_head_bound(a);
   uint8_t* at = bound <= http::ChunkPool::kChunk ? out_.room(bound) : nullptr;
-  bool good = at && out_.commit(http::http1_write_head(a, reinterpret_cast<char*>(at)));
+  return at && out_.commit(http::http1_write_head(a, reinterpret_cast<char*>(at)));
+}
+
+void Connection::answer_http1(ServerCall* c, Slice body) {
+  const rpc::Reply& r = c->reply();
+  bool good = head_http1(c, false);
   if (good && !c->request().head_request()) {
     good = out_.append(r.prefix());
     if (!body.empty()) {
@@ -130,8 +137,27 @@ void Connection::answer_http1(ServerCall* c, Slice body) {
     }
   }
   if (!good) fail_later();
+  answered_http1();
+}
+
+void Connection::stream_http1(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last) {
+  bool good = !first || head_http1(c, true);
+  size_t size = 0;
+  for (const base::Piece& p : pieces) size += p.bytes.size;
+  if (size && !http10_) {
+    char line[18];
+    good = good && out_.append(Slice(line, http::http1_chunk_head(size, line)));
+  }
+  for (const base::Piece& p : pieces) good = good && out_.payload(p.bytes, p.buffer);
+  if (size && !http10_) good = good && out_.append(http::kChunkEnd);
+  if (last && !http10_) good = good && out_.append(http::kLastChunk);
+  if (!good) return fail_later();
+  if (last) answered_http1();
+}
+
+void Connection::answered_http1() {
   answered_ = true;
-  if (rest && keep_alive_) {
+  if (!ended_ && parser_.head().has_body() && keep_alive_) {
     linger_due_ns_ = worker_->loop()->now() + worker_->config().body_grace_ms * kMs;
     expect_by(linger_due_ns_);
   }

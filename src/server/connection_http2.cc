@@ -26,9 +26,13 @@ struct H2Callbacks {
   }
   static void data(http::H2Stream* s, Slice bytes, void* user) {
     // The one message of a unary call is what the stream's credit is for: its window returns as it arrives, and the
-    // reader stops it at the limit.
+    // reader stops it at the limit. Calls whose requests stream return it by themselves.
+    bool returns = !call(s)->takes_credit();
     call(s)->body(bytes);
-    conn(user)->h2_->consume(s, bytes.size);
+    if (returns) conn(user)->h2_->consume(s, bytes.size);
+  }
+  static void taken(http::H2Stream* s, void*) {
+    if (call(s)->streams_out()) (void)call(s)->pump();
   }
   static void end(http::H2Stream* s, void*) { call(s)->body_end(); }
   static void sent(http::H2Stream* s, void*) {
@@ -51,6 +55,7 @@ const http::H2Events Connection::kH2Events = {
     .ping = nullptr,
     .ping_ack = nullptr,
     .goaway = nullptr,
+    .taken = H2Callbacks::taken,
 };
 
 bool Connection::start_http2() {
@@ -70,6 +75,13 @@ void Connection::answer_http2(ServerCall* c, Slice body) {
   std::span<const base::Piece> pieces = r.is_error() ? std::span<const base::Piece>() : c->pieces();
   if (!body.empty()) pieces = c->body_piece(body);
   if (Status s = h2_->answer(&c->h2, r.status(), r.headers(), r.prefix(), pieces, r.trailers()); !s.ok()) fail_later();
+}
+
+void Connection::stream_http2(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last) {
+  const rpc::Reply& r = c->reply();
+  std::span<const base::Header> trailers = last ? r.trailers() : std::span<const base::Header>();
+  Status s = first ? h2_->answer(&c->h2, r.status(), r.headers(), {}, pieces, trailers, !last) : h2_->send(&c->h2, {}, pieces, trailers, !last);
+  if (!s.ok()) fail_later();
 }
 
 }  // namespace zcrpc::server

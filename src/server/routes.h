@@ -21,7 +21,8 @@ namespace zcrpc::server {
 struct Route {
   const schema::Method* method = nullptr;  // input null: messages are bytes
   std::string_view path;                   // the method's; with a prefix: behind it
-  zcrpc_unary_fn fn = nullptr;             // or, when null, events for a turn
+  zcrpc_unary_fn fn = nullptr;             // answers; or
+  zcrpc_event_fn event_fn = nullptr;       // gets the events; or, when both are null, a turn does
   void* user = nullptr;
   uint64_t tag = 0;
   size_t message_limit = 0;

@@ -32,8 +32,11 @@ struct Server::Thread {
   static void* main(void* self) {
     auto* t = static_cast<Thread*>(self);
     while (!t->worker->drained()) {
-      if (Status s = t->loop->turn(-1); !s.ok()) break;
+      if (Status s = t->loop->begin(); !s.ok()) break;
+      t->loop->sleep(-1);
       t->hub.run_functions();
+      t->loop->want_turn(false);  // all that was queued has been delivered
+      t->loop->end();
     }
     return nullptr;
   }
@@ -111,12 +114,12 @@ Status Server::listen(std::string_view address, net::Streams* streams) {
 const char* Server::address(size_t i) const { return i < places_.size() ? places_[i]->text : nullptr; }
 
 Status Server::set(Route r) {
-  if (r.method->flags & (schema::kClientStream | schema::kServerStream))
-    return Status::format(Code::kUnimplemented, "%.*s: streams are not in this version", int(r.method->path.size()), r.method->path.data());
+  if (r.fn && r.method->flags & (schema::kClientStream | schema::kServerStream))
+    return Status::format(Code::kUnimplemented, "%.*s streams: it is served through its events", int(r.method->path.size()), r.method->path.data());
   if (r.message_limit == 0) r.message_limit = config_.message_limit;
   if (r.max_deadline_ms < 0) r.max_deadline_ms = config_.max_deadline_ms;
   r.path = r.method->path;
-  if (!r.fn) turns_ = true;
+  if (!r.fn && !r.event_fn) turns_ = true;
   return routes_.set(r);
 }
 
@@ -188,6 +191,9 @@ Status Server::run(int threads) {
       break;
     }
     t.loop = *loop;
+    // An event that another thread's work queues ends the sleep.
+    t.hub.pushed_user = t.loop;
+    t.hub.pushed = [](rpc::Hub*, void* user) { static_cast<net::Loop*>(user)->want_turn(); };
     auto w = add_worker(t.loop, &t.hub);
     if (w.ok()) t.worker = *w;
     s = w.take_status();

@@ -13,6 +13,7 @@ using base::Status;
 namespace {
 constexpr int64_t kMs = net::Timers::kNsPerMs;
 constexpr size_t kIdleCalls = 4096;  // kept for later; more are freed
+constexpr size_t kIdleDeliveries = 256;
 
 http::H2Settings h2_settings(const Config& c) {
   http::H2Settings s;
@@ -39,6 +40,10 @@ Worker::~Worker() {
   while (ServerCall* c = idle_calls_) {
     idle_calls_ = c->next;
     ServerCall::destroy(c);
+  }
+  while (Delivery* d = idle_deliveries_) {
+    idle_deliveries_ = d->next_idle;
+    Delivery::destroy(d);
   }
   delete drained_event_;
 }
@@ -101,6 +106,24 @@ void Worker::give_call(ServerCall* c) {
   c->next = idle_calls_;
   idle_calls_ = c;
   idle_count_++;
+}
+
+Delivery* Worker::take_delivery() {
+  if (Delivery* d = idle_deliveries_) {
+    idle_deliveries_ = d->next_idle;
+    idle_delivery_count_--;
+    return d;
+  }
+  rpc::Counters::add(counters_.allocations, 1);
+  return Delivery::make(this);
+}
+
+void Worker::give_delivery(Delivery* d) {
+  if (idle_delivery_count_ >= kIdleDeliveries) return Delivery::destroy(d);
+  d->clear();
+  d->next_idle = idle_deliveries_;
+  idle_deliveries_ = d;
+  idle_delivery_count_++;
 }
 
 bool Worker::run_inside(net::Task* t) {

@@ -42,6 +42,8 @@ class Worker {
   // [inside]
   ServerCall* take_call();
   void give_call(ServerCall* c);
+  Delivery* take_delivery();               // nullptr without memory
+  void give_delivery(Delivery* d);
   void closed(Connection* c);
   std::string_view date();                 // for HTTP heads, renewed every second
   const Route* route(std::string_view path) const;
@@ -100,6 +102,8 @@ class Worker {
   Connection* connections_ = nullptr;
   ServerCall* idle_calls_ = nullptr;
   size_t idle_count_ = 0;
+  Delivery* idle_deliveries_ = nullptr;
+  size_t idle_delivery_count_ = 0;
   int64_t date_second_ = -1;
   char date_[http::kDateSize];
   uint32_t random_ = 1;

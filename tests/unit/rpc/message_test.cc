@@ -1,4 +1,5 @@
 // One message out of a body: in place when it can be, joined once when not, never above the limit, never half.
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -243,6 +244,65 @@ void a_second_message_is_read(void**) {
   assert_int_equal(int(read(&m, options(true), {enveloped("") + enveloped("")})), int(Code::kUnimplemented));
 }
 
+// Streams: messages one after the other, whatever the slices.
+void messages_of_a_stream_run_together(void**) {
+  MessageReader m;
+  std::string body = enveloped("one") + enveloped("") + enveloped(std::string(300, 'x')) + enveloped(squeeze(std::string(500, 'z')), 1);
+  const std::string expected[] = {"one", "", std::string(300, 'x'), std::string(500, 'z')};
+  for (size_t step : {size_t(1), size_t(3), size_t(7), size_t(100), body.size()}) {
+    m.begin(options(true, 500, Coding::kGzip));
+    size_t count = 0;
+    for (size_t at = 0; at < body.size(); at += step) {
+      Slice s(body.data() + at, std::min(step, body.size() - at));
+      while (s.size) {
+        assert_true(m.take_from(&s).ok());
+        if (!m.complete()) {
+          assert_int_equal(s.size, 0);
+          break;
+        }
+        assert_true(m.message().text() == expected[count]);
+        count++;
+        m.next();
+        assert_true(m.between());
+      }
+    }
+    assert_int_equal(count, 4);
+    assert_true(m.between());
+    assert_int_equal(m.body_bytes, body.size());
+  }
+  // What lies whole in a slice is not copied, and what is behind a message is not touched.
+  m.begin(options(true));
+  std::string two = enveloped("ab") + "rest";
+  Slice s{std::string_view(two)};
+  uint64_t copies = m.copies;
+  assert_true(m.take_from(&s).ok());
+  assert_true(m.complete() && m.borrowed() && s.text() == "rest" && m.message().data == reinterpret_cast<const uint8_t*>(two.data()) + 5);
+  assert_int_equal(m.copies, copies);
+}
+
+void a_stream_that_was_cut_ends_well(void**) {
+  MessageReader m;
+  std::string body = enveloped("one") + enveloped("two");
+  for (size_t n = 0; n <= body.size(); n++) {
+    m.begin(options(true));
+    Slice s(body.data(), n);
+    while (s.size) {
+      assert_true(m.take_from(&s).ok());
+      if (m.complete()) m.next();
+    }
+    assert_int_equal(m.between(), n == 0 || n == 8 || n == 16);
+  }
+  // The limit holds for every message, and a mistake sticks out of the second one as of the first.
+  for (const std::string& bad : {enveloped(std::string(11, 'x')), enveloped("x", 1), enveloped("x", 2), enveloped("x", 0x80)}) {
+    m.begin(options(true, 10));
+    std::string both = enveloped("fine") + bad;
+    Slice s{std::string_view(both)};
+    assert_true(m.take_from(&s).ok() && m.complete());
+    m.next();
+    assert_false(m.take_from(&s).ok());
+  }
+}
+
 void flags_are_ignored(void**) {
   MessageReader m;
   assert_int_equal(int(read(&m, options(true), {enveloped("abc", 1)})), int(Code::kInternal));
@@ -346,6 +406,8 @@ int main() {
       cmocka_unit_test(a_body_cut_short_is_a_message),
       cmocka_unit_test(zero_bytes_are_decompressed_or_no_message),
       cmocka_unit_test(a_second_message_is_read),
+      cmocka_unit_test(messages_of_a_stream_run_together),
+      cmocka_unit_test(a_stream_that_was_cut_ends_well),
       cmocka_unit_test(flags_are_ignored),
       cmocka_unit_test(a_query_is_decoded_wrong),
       cmocka_unit_test(a_lack_of_memory_crashes_or_leaks),

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "rpc/message.h"
 #include "rpc/reply.h"
 #include "support/fail_malloc.h"
 
@@ -151,9 +152,9 @@ void a_refusal_does_not_say_what_would_do(void**) {
     assert_true(reply.refuse(r, r.classify(flags, {})).ok());
   };
   refuse(true, "POST", {{"content-type", "text/plain"}}, 0);
-  is(reply, 415, "content-length: 0\naccept-post: application/grpc, application/grpc+json, application/grpc+proto, application/json, application/proto\n", "", "");
+  is(reply, 415, "content-length: 0\naccept-post: application/grpc, application/grpc+json, application/grpc+proto, application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/json, application/proto\n", "", "");
   refuse(false, "POST", {}, 0);
-  is(reply, 415, "content-length: 0\naccept-post: application/json, application/proto\n", "", "");
+  is(reply, 415, "content-length: 0\naccept-post: application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/json, application/proto\n", "", "");
   refuse(false, "OPTIONS", {}, ZCRPC_METHOD_NO_SIDE_EFFECTS);
   is(reply, 405, "content-length: 0\nallow: GET, POST\n", "", "");
   refuse(false, "POST", {{"content-type", "application/proto"}}, -1);
@@ -161,10 +162,10 @@ void a_refusal_does_not_say_what_would_do(void**) {
   refuse(true, "POST", {{"content-type", "application/grpc"}}, -1);
   is(reply, 200, "content-type: application/grpc\ngrpc-status: 12\ngrpc-message: unknown method\n", "", "");
   refuse(true, "POST", {{"content-type", "application/grpc"}, {"grpc-encoding", "br9"}}, 0);
-  is(reply, 200, "content-type: application/grpc\ngrpc-status: 12\ngrpc-message: unknown compression\ngrpc-accept-encoding: gzip\n", "", "");
+  is(reply, 200, "content-type: application/grpc\ngrpc-status: 12\ngrpc-message: unknown compression: supported are gzip and identity\ngrpc-accept-encoding: gzip\n", "", "");
   refuse(false, "POST", {{"content-type", "application/proto"}, {"content-encoding", "br9"}}, 0);
-  is(reply, 501, "content-type: application/json\ncontent-length: 56\naccept-encoding: gzip\n",
-     "{\"code\":\"unimplemented\",\"message\":\"unknown compression\"}", "");
+  is(reply, 501, "content-type: application/json\ncontent-length: 89\naccept-encoding: gzip\n",
+     "{\"code\":\"unimplemented\",\"message\":\"unknown compression: supported are gzip and identity\"}", "");
   refuse(false, "GET", {}, ZCRPC_METHOD_NO_SIDE_EFFECTS);
   is(reply, 400, "content-type: application/json\ncontent-length: 72\nvary: accept-encoding\n",
      "{\"code\":\"invalid_argument\",\"message\":\"missing query parameter: message\"}", "");
@@ -198,6 +199,117 @@ void metadata_split_the_answer(void**) {
   assert_true(m.add("empty", Slice()));
   assert_true(reply.ok(r, 0, Coding::kIdentity, &m, nullptr).ok());
   is(reply, 200, "content-type: application/proto\ncontent-length: 0\nx-bin: DQo\nempty: \n", "", "");
+}
+
+// ---- gRPC-Web, and streams
+
+std::string frame(uint8_t flags, const std::string& s) {
+  uint8_t head[5];
+  rpc::write_envelope(head, flags, uint32_t(s.size()));
+  return std::string(reinterpret_cast<char*>(head), 5) + s;
+}
+
+void is_body(const Reply& reply, const std::string& expected) {
+  std::string got(reply.body().text());
+  if (got != expected) print_error("%s\n", got.c_str());
+  assert_true(got == expected);
+}
+
+void ask_stream(Request* r, bool http2, const char* type) {
+  r->clear();
+  r->set_http2(http2);
+  assert_true(r->set_line("POST", "/p.S/M"));
+  assert_true(r->add("content-type", type));
+  assert_false(bool(r->classify(ZCRPC_METHOD_CLIENT_STREAM | ZCRPC_METHOD_SERVER_STREAM, {})));
+}
+
+void a_grpc_web_answer_lacks_its_trailers(void**) {
+  Request r;
+  Reply reply;
+  Metadata h, t;
+  fill(&h, &t);
+  ask(&r, false, "application/grpc-web+proto");
+  assert_true(reply.ok(r, 3, Coding::kIdentity, &h, &t).ok());
+  std::string tail = frame(0x80, "grpc-status: 0\r\nt-bin: AAH//g\r\n");
+  assert_int_equal(reply.status(), 200);
+  assert_string_equal(lines(reply.headers()).c_str(), ("content-type: application/grpc-web+proto\ncontent-length: " +
+                                                       std::to_string(5 + 3 + tail.size()) + "\nx-a: 1\nx-a: 2\n").c_str());
+  assert_true(reply.prefix().text() == std::string_view("\0\0\0\0\3", 5));
+  is_body(reply, tail);
+  assert_int_equal(reply.trailers().size(), 0);
+  // As text: message and trailers are one base64.
+  ask(&r, false, "application/grpc-web-text");
+  assert_true(reply.ok(r, 3, Coding::kIdentity, nullptr, nullptr).ok());
+  base::Piece piece{Slice(std::string_view("abc")), nullptr};
+  assert_true(reply.as_text({&piece, 1}).ok());
+  assert_int_equal(reply.prefix().size, 0);
+  is_body(reply, "AAAAAANhYmOAAAAAEGdycGMtc3RhdHVzOiAwDQo=");
+  assert_string_equal(lines(reply.headers()).c_str(), "content-type: application/grpc-web-text\ncontent-length: 40\n");
+  // An error has its trailers in the body too, whoever may read headers.
+  Status s(Code::kNotFound, "no 100% \xC3\xA9");
+  ask(&r, true, "application/grpc-web");
+  assert_true(reply.error(r, *s.error(), &h, &t).ok());
+  assert_string_equal(lines(reply.headers()).c_str(), "content-type: application/grpc-web\ncontent-length: 68\nx-a: 1\nx-a: 2\n");
+  is_body(reply, frame(0x80, "grpc-status: 5\r\ngrpc-message: no 100%25 %C3%A9\r\nt-bin: AAH//g\r\n"));
+  assert_true(reply.is_error());
+}
+
+void a_stream_has_no_end(void**) {
+  Request r;
+  Reply reply;
+  Metadata h, t;
+  fill(&h, &t);
+  assert_true(t.add("t-a", Slice(std::string_view("1"))));
+  assert_true(t.add("u", Slice(std::string_view("\"quoted\""))));
+  assert_true(t.add("t-a", Slice(std::string_view("2"))));
+  Status s(Code::kNotFound, "gone");
+  assert_true(s.error()->add_detail("a.B", Slice(std::string_view("\1\2"))));
+  for (bool http2 : {true, false}) {
+    ask_stream(&r, http2, "application/connect+json");
+    assert_true(reply.begin_stream(r, Coding::kGzip, &h).ok());
+    is(reply, 200, "content-type: application/connect+json\nconnect-content-encoding: gzip\nx-a: 1\nx-a: 2\n", "", "");
+    assert_true(reply.end_stream(r, nullptr, nullptr).ok());
+    is_body(reply, frame(2, "{}"));
+    assert_true(reply.end_stream(r, nullptr, &t).ok());
+    is_body(reply, frame(2, "{\"metadata\":{\"t-bin\":[\"AAH//g\"],\"t-a\":[\"1\",\"2\"],\"u\":[\"\\\"quoted\\\"\"]}}"));
+    assert_true(reply.end_stream(r, s.error(), &t).ok());
+    is_body(reply, frame(2, "{\"error\":{\"code\":\"not_found\",\"message\":\"gone\",\"details\":[{\"type\":\"a.B\",\"value\":\"AQI\"}]},"
+                            "\"metadata\":{\"t-bin\":[\"AAH//g\"],\"t-a\":[\"1\",\"2\"],\"u\":[\"\\\"quoted\\\"\"]}}"));
+    // The head is where it was: HTTP/2 may not have sent it yet.
+    assert_string_equal(lines(reply.headers()).c_str(), "content-type: application/connect+json\nconnect-content-encoding: gzip\nx-a: 1\nx-a: 2\n");
+    assert_int_equal(reply.trailers().size(), 0);
+  }
+  ask_stream(&r, true, "application/grpc");
+  assert_true(reply.begin_stream(r, Coding::kGzip, nullptr).ok());
+  is(reply, 200, "content-type: application/grpc\ngrpc-encoding: gzip\n", "", "");
+  assert_true(reply.end_stream(r, nullptr, &t).ok());
+  is(reply, 200, "content-type: application/grpc\ngrpc-encoding: gzip\n", "", "grpc-status: 0\nt-bin: AAH//g\nt-a: 1\nu: \"quoted\"\nt-a: 2\n");
+  assert_true(reply.end_stream(r, s.error(), nullptr).ok());
+  assert_string_equal(lines(reply.trailers()).c_str(),
+                      "grpc-status: 5\ngrpc-message: gone\ngrpc-status-details-bin: CAUSBGdvbmUaHQoXdHlwZS5nb29nbGVhcGlzLmNvbS9hLkISAgEC\n");
+  ask_stream(&r, false, "application/grpc-web-text+json");
+  assert_true(reply.begin_stream(r, Coding::kIdentity, nullptr).ok());
+  is(reply, 200, "content-type: application/grpc-web-text+json\n", "", "");
+  assert_true(reply.end_stream(r, nullptr, nullptr).ok());
+  is_body(reply, "gAAAABBncnBjLXN0YXR1czogMA0K");
+}
+
+void an_error_before_the_first_message_is_no_stream(void**) {
+  Request r;
+  Reply reply;
+  Metadata h, t;
+  fill(&h, &t);
+  Status s(Code::kNotFound, "gone");
+  ask_stream(&r, false, "application/connect+proto");
+  assert_true(reply.error(r, *s.error(), &h, &t).ok());
+  assert_int_equal(reply.status(), 200);
+  std::string body = frame(2, "{\"error\":{\"code\":\"not_found\",\"message\":\"gone\"},\"metadata\":{\"t-bin\":[\"AAH//g\"]}}");
+  is_body(reply, body);
+  assert_string_equal(lines(reply.headers()).c_str(),
+                      ("content-type: application/connect+proto\ncontent-length: " + std::to_string(body.size()) + "\nx-a: 1\nx-a: 2\n").c_str());
+  ask_stream(&r, true, "application/grpc+proto");
+  assert_true(reply.error(r, *s.error(), &h, &t).ok());
+  is(reply, 200, "content-type: application/grpc+proto\nx-a: 1\nx-a: 2\nt-bin: AAH//g\ngrpc-status: 5\ngrpc-message: gone\n", "", "");
 }
 
 void an_answer_costs_allocations(void**) {
@@ -259,6 +371,9 @@ int main() {
       cmocka_unit_test(every_code_has_its_status),
       cmocka_unit_test(a_refusal_does_not_say_what_would_do),
       cmocka_unit_test(metadata_split_the_answer),
+      cmocka_unit_test(a_grpc_web_answer_lacks_its_trailers),
+      cmocka_unit_test(a_stream_has_no_end),
+      cmocka_unit_test(an_error_before_the_first_message_is_no_stream),
       cmocka_unit_test(an_answer_costs_allocations),
       cmocka_unit_test(a_lack_of_memory_crashes_or_leaks),
   };

@@ -1,0 +1,151 @@
+#include "server/stream.h"
+
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "http/output.h"
+#include "rpc/message.h"
+#include "server/worker.h"
+
+namespace zcrpc::server {
+
+using base::Piece;
+using base::Slice;
+
+namespace {
+// What pooled objects keep for the next call.
+constexpr size_t kKept = 64 << 10;
+
+void trim(base::Arena* a) {
+  if (a->reserved() > kKept) {
+    a->~Arena();
+    new (a) base::Arena;
+  } else {
+    a->reset();
+  }
+}
+template <class T>
+void trim(base::Vec<T>* v) {
+  if (v->capacity() * sizeof(T) > kKept) v->drop();
+  v->clear();
+}
+void trim(base::String* s) {
+  if (s->bytes().capacity() > kKept) s->bytes().drop();
+  s->clear();
+}
+}  // namespace
+
+// ---- deliveries
+
+Delivery* Delivery::make(Worker* w) {
+  auto* d = new (std::nothrow) Delivery;
+  if (d) d->worker = w;
+  return d;
+}
+
+void Delivery::destroy(Delivery* d) {
+  d->clear();
+  encode::encoder_free(d->from_json);
+  delete d;
+}
+
+void Delivery::clear() {
+  if (hold) hold->release();
+  hold = nullptr;
+  trim(&arena);
+  if (from_json) {
+    encode::reset(from_json, nullptr);
+    encode::trim(from_json, kKept);
+  }
+}
+
+// ---- what waits to be sent
+
+bool Outbox::add(uint8_t flags, size_t size, std::span<const Piece> message) {
+  auto by_reference = [](const Piece& p) { return p.buffer && p.bytes.size >= http::kByReference; };
+  size_t copied = rpc::kEnvelope;
+  for (const Piece& p : message)
+    if (!by_reference(p)) copied += p.bytes.size;
+  size_t at = bytes_.size();
+  if (!parts_.reserve(parts_.size() + 2 * message.size() + 1)) return false;
+  uint8_t* to = bytes_.grow(copied);
+  if (!to) return false;
+  uint8_t* start = to;
+  rpc::write_envelope(to, flags, uint32_t(size));
+  to += rpc::kEnvelope;
+  // Neighbours in bytes_ are one part.
+  auto close = [&] {
+    size_t n = size_t(to - start);
+    if (n == 0) return;
+    if (!parts_.empty() && !parts_.back().buffer) {
+      parts_.back().size += n;
+    } else {
+      (void)parts_.push({at, n, nullptr, nullptr});
+    }
+    at += n;
+    start = to;
+  };
+  for (const Piece& p : message) {
+    if (by_reference(p)) {
+      close();
+      (void)parts_.push({0, p.bytes.size, p.buffer->retain(), p.bytes.data});
+    } else if (p.bytes.size) {
+      memcpy(to, p.bytes.data, p.bytes.size);
+      to += p.bytes.size;
+    }
+  }
+  close();
+  size_ += rpc::kEnvelope + size;
+  return true;
+}
+
+void Outbox::clear() {
+  for (const Part& p : parts_)
+    if (p.buffer) p.buffer->release();
+  parts_.clear();
+  trim(&bytes_);
+  size_ = 0;
+}
+
+void Outbox::swap(Outbox* o) {
+  std::swap(bytes_, o->bytes_);
+  std::swap(parts_, o->parts_);
+  std::swap(size_, o->size_);
+}
+
+bool Outbox::pieces(base::Vec<Piece>* list) const {
+  if (!list->reserve(list->size() + parts_.size())) return false;
+  for (const Part& p : parts_) (void)list->push({p.buffer ? Slice(p.data, p.size) : Slice(bytes_.data() + p.offset, p.size), p.buffer});
+  return true;
+}
+
+// ---- the state
+
+void StreamState::recycle() {
+  filling.clear();
+  sending.clear();
+  over = false;
+  queued.store(0, std::memory_order_relaxed);
+  starved.store(false, std::memory_order_relaxed);
+  headers_gone.store(false, std::memory_order_relaxed);
+  for (std::atomic<uint64_t>* n : {&messages_out, &bytes_out, &messages_in, &bytes_in}) n->store(0, std::memory_order_relaxed);
+  trim(&parts);
+  trim(&arena);
+  trim(&json);
+  compression.trim();
+  coding = compress::Coding::kIdentity;
+  trim(&pieces);
+  trim(&raw);
+  trim(&text);
+  begun = ending = ended = pump_due = writable_waits = false;
+  given.store(0, std::memory_order_relaxed);
+  credits = 0;
+  trim(&held);
+  held_at = 0;
+  text_in.reset();
+  trim(&decoded);
+  peer_ended = half_closed = false;
+}
+
+}  // namespace zcrpc::server

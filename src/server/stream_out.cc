@@ -1,0 +1,284 @@
+// A stream's answers: messages of any thread are queued in their envelopes, and move to the transport as it takes them.
+#include "json/json.h"
+#include "server/call.h"
+#include "server/server.h"
+#include "view/view.h"
+
+namespace zcrpc::server {
+
+using base::Code;
+using base::Piece;
+using base::Slice;
+using base::Status;
+
+// ---- [any] the writer
+
+Status ServerCall::send(rpc::Call* call) {
+  auto* c = static_cast<ServerCall*>(call);
+  if (!c->stream_out_) return Status(Code::kFailedPrecondition, "a unary call sends one message, by its end");
+  return c->queue_encoded();
+}
+
+Status ServerCall::send_headers(rpc::Call* call) {
+  auto* c = static_cast<ServerCall*>(call);
+  if (!c->stream_out_) return Status(Code::kFailedPrecondition, "a unary call sends its headers with its message");
+  ZCRPC_TRY(c->may_send());
+  if (!c->stream_->headers_gone.exchange(true)) c->stream_task();
+  return {};
+}
+
+Status ServerCall::may_send() const {
+  if (has(rpc::kDone) && error) return Status(error->code(), "the call has ended");
+  if (finished_.load()) return Status(Code::kCanceled, "the call has ended");
+  bool one = !(method->flags & schema::kServerStream);
+  if (one && stream_->messages_out.load(std::memory_order_relaxed)) return Status(Code::kFailedPrecondition, "the method answers with one message, and it was sent");
+  return {};
+}
+
+// The encoder's message, which is another one afterwards.
+Status ServerCall::queue_encoded() {
+  ZCRPC_TRY(may_send());
+  StreamState& s = *stream_;
+  s.parts.clear();
+  base::Buffer* owned = nullptr;
+  Status st = request_.codec() == rpc::Codec::kJson ? encoded_bytes(&owned) : encoded_parts(&owned);
+  if (st.ok()) st = queue_parts();
+  if (owned) owned->release();
+  s.parts.clear();
+  encode::reset(own_encoder_, method->output);
+  return st;
+}
+
+// As references, where they are worth it.
+Status ServerCall::encoded_parts(base::Buffer** owned) {
+  StreamState& s = *stream_;
+  auto whole = encode::contiguous(own_encoder_);
+  if (!whole.ok()) return whole.take_status();
+  if (whole->data && whole->size < http::kByReference) return s.parts.push({*whole, nullptr}) ? Status() : Status::no_memory();
+  size_t offset = 0;
+  auto chunk = encode::take_chunk(own_encoder_, &offset);
+  if (!chunk.ok()) return chunk.take_status();
+  if (*chunk) {
+    *owned = *chunk;
+    return s.parts.push({(*chunk)->slice().from(offset), *chunk}) ? Status() : Status::no_memory();
+  }
+  auto parts = encode::gather(own_encoder_);
+  if (!parts.ok()) return parts.take_status();
+  for (const encode::Part& p : *parts)
+    if (!s.parts.push({p.bytes, p.buffer})) return Status::no_memory();
+  return {};
+}
+
+// In one piece, for the JSON printer.
+Status ServerCall::encoded_bytes(base::Buffer** owned) {
+  auto whole = encode::contiguous(own_encoder_);
+  if (!whole.ok()) return whole.take_status();
+  Slice bytes = *whole;
+  if (!bytes.data) {
+    auto joined = encode::finish(own_encoder_);
+    if (!joined.ok()) return joined.take_status();
+    *owned = *joined;
+    bytes = (*joined)->slice();
+  }
+  return as_json(bytes);
+}
+
+Status ServerCall::as_json(Slice bytes) {
+  StreamState& s = *stream_;
+  s.arena.reset();
+  s.json.clear();
+  if (!method->output) return Status(Code::kUnimplemented, "this method has no schema here, so it has no JSON");
+  auto v = view::decode(method->output, bytes, false, route_->decode, &s.arena);
+  if (!v.ok()) return v.take_status();
+  ZCRPC_TRY(json::print(*v, method->output, {}, &s.json));
+  return s.parts.push({s.json.slice(), nullptr}) ? Status() : Status::no_memory();
+}
+
+// Bytes of an operation. buffer: holds them, or null; its reference stays the caller's.
+Status ServerCall::queue_bytes(Slice message, base::Buffer* buffer) {
+  ZCRPC_TRY(may_send());
+  StreamState& s = *stream_;
+  s.parts.clear();
+  Status st = request_.codec() == rpc::Codec::kJson ? as_json(message) : s.parts.push({message, buffer}) ? Status() : Status::no_memory();
+  if (st.ok()) st = queue_parts();
+  s.parts.clear();
+  return st;
+}
+
+// One message, compressed if that is worth it.
+Status ServerCall::queue_parts() {
+  StreamState& s = *stream_;
+  size_t size = 0;
+  for (const Piece& p : s.parts) size += p.bytes.size;
+  base::BufferRef packed;
+  Piece one;
+  std::span<const Piece> message(s.parts.data(), s.parts.size());
+  if (s.coding != compress::Coding::kIdentity && size >= worker_->config().compress_min && size > 0) {
+    compress::Deflater deflater;
+    ZCRPC_TRY(deflater.begin(&s.compression, s.coding, 0, size / 2));
+    for (const Piece& p : s.parts) ZCRPC_TRY(deflater.feed(p.bytes));
+    auto out = deflater.finish();
+    if (!out.ok()) return out.take_status();
+    packed.reset(*out);
+    if (packed->size() < size) {
+      size = packed->size();
+      one = {packed->slice(), packed.get()};
+      message = {&one, 1};
+    } else {
+      packed.reset();
+    }
+  }
+  if (size > UINT32_MAX) return Status(Code::kResourceExhausted, "message is larger than an envelope can tell");
+  {
+    std::lock_guard lock(s.gate);
+    if (s.over) return Status(Code::kCanceled, "the call has ended");
+    if (!s.filling.add(packed ? 1 : 0, size, message)) return Status::no_memory();
+    s.queued.fetch_add(rpc::kEnvelope + size);
+  }
+  s.headers_gone.store(true);
+  s.messages_out.fetch_add(1, std::memory_order_relaxed);
+  s.bytes_out.fetch_add(size, std::memory_order_relaxed);
+  stream_task();
+  return {};
+}
+
+size_t ServerCall::room(const rpc::Call* call) {
+  auto* c = static_cast<const ServerCall*>(call);
+  if (!c->stream_out_ || c->finished_.load()) return 0;
+  StreamState& s = *c->stream_;
+  size_t queued = s.queued.load();
+  if (queued < StreamState::kRoom) return StreamState::kRoom - queued;
+  s.starved.store(true);
+  // What was taken meanwhile may have gone without a word.
+  queued = s.queued.load();
+  if (queued >= StreamState::kRoom / 2 || !s.starved.exchange(false)) return 0;
+  return StreamState::kRoom - queued;
+}
+
+// Work that has to be done inside is asked for: credits, messages.
+void ServerCall::stream_task() {
+  retain();
+  if (stream_->task_queued.exchange(true)) return release();
+  if (!worker_->run_inside(&stream_task_)) {
+    stream_->task_queued.store(false);
+    release();
+  }
+}
+
+// ---- [inside]
+
+// As a task, with a reference.
+void ServerCall::stream_work() {
+  StreamState& s = *stream_;
+  s.task_queued.store(false);
+  if (conn_) {
+    if (stream_in_) {
+      s.credits += s.given.exchange(0);
+      pull();
+    }
+    // Not at once: what else is sent in this turn goes out with it.
+    if (conn_) conn_->pump_later(this);
+  }
+  release();
+}
+
+void ServerCall::tell_room() {
+  StreamState& s = *stream_;
+  if (s.writable_waits || s.ending) return;
+  size_t queued = s.queued.load();
+  if (queued >= StreamState::kRoom / 2 || !s.starved.exchange(false)) return;
+  s.writable_waits = true;
+  s.writable.record = {};
+  s.writable.record.kind = ZCRPC_EVENT_WRITABLE;
+  s.writable.record.value = int32_t(StreamState::kRoom - queued);
+  worker_->hub()->push(&s.writable);
+}
+
+// The head can no longer wait. False: the call has become an error, or the connection an end.
+bool ServerCall::begin_answer() {
+  StreamState& s = *stream_;
+  Status st = reply_.begin_stream(request_, s.coding, ours_ ? nullptr : &headers_);
+  if (st.ok()) return s.begun = true;
+  worker_->loop()->log().format(base::LogLevel::kError, "%.*s: the answer's head: %s", int(method->path.size()), method->path.data(), st.message());
+  if (finished_.exchange(true)) {
+    conn_->fail_later();
+    return false;
+  }
+  ours_ = true;
+  outcome_ = Status(Code::kInternal, "");
+  complete();
+  return false;
+}
+
+// Hands what waits to the transport, if it takes more now. False: there was nothing to do.
+bool ServerCall::pump() {
+  StreamState& s = *stream_;
+  if (!conn_ || s.ended || !conn_->takes(this)) return false;
+  if (s.sending.size()) {
+    s.queued.fetch_sub(s.sending.size());
+    s.sending.clear();
+    tell_room();
+  }
+  {
+    std::lock_guard lock(s.gate);
+    s.sending.swap(&s.filling);
+  }
+  if (s.sending.empty() && !s.ending && (s.begun || !s.headers_gone.load())) return false;
+  bool first = !s.begun;
+  if (first && !begin_answer()) return false;
+  s.pieces.clear();
+  bool good = s.sending.pieces(&s.pieces);
+  if (good && request_.text() && s.sending.size()) {
+    s.raw.clear();
+    s.text.clear();
+    for (const Piece& p : s.pieces) s.raw.append(p.bytes.text());
+    rpc::append_text(&s.text, s.raw.slice());
+    s.pieces.clear();
+    good = s.raw.ok() && s.text.ok() && s.pieces.push({s.text.slice(), nullptr});
+  }
+  if (good && s.ending) {
+    good = reply_.end_stream(request_, error, ours_ ? nullptr : &trailers_).ok();
+    if (good && !reply_.body().empty()) good = s.pieces.push({reply_.body(), nullptr});
+    s.ended = true;
+  }
+  if (!good) {
+    conn_->fail_later();
+    return false;
+  }
+  conn_->stream(this, {s.pieces.data(), s.pieces.size()}, first, s.ending);
+  return true;
+}
+
+// The outcome is known: behind what was sent comes the end.
+void ServerCall::complete_stream() {
+  StreamState& s = *stream_;
+  {
+    std::lock_guard lock(s.gate);
+    s.over = true;
+    // An end of ours does not wait for what the peer may never take.
+    if (ours_) s.filling.clear();
+  }
+  if (!outcome_.ok()) counters->add(counters->calls_failed, 1);
+  s.ending = true;
+  // gRPC's answer in one HEADERS frame has no place for headers of the handler's: clients would take them for trailers.
+  bool apart = request_.protocol() == rpc::Protocol::kGrpc && !ours_ && headers_.size();
+  bool whole = !outcome_.ok() && !s.begun && s.filling.empty() && !apart;
+  if (whole) {
+    s.ended = true;
+    answer_error(*outcome_.error());
+  }
+  error = outcome_.take();
+  set(rpc::kDone);
+  if (whole) return;
+  counters->add(counters->messages_out, s.messages_out.load(std::memory_order_relaxed));
+  // Whoever does not take the rest in time is let go.
+  int64_t now = worker_->loop()->now(), due = now + worker_->config().stall_ms * net::Timers::kNsPerMs;
+  if (!ours_ && deadline_ns_ && deadline_ns_ < due) due = std::max(deadline_ns_, now);
+  if (ours_) due = now + worker_->config().linger_ms * net::Timers::kNsPerMs;
+  if (conn_) {
+    worker_->loop()->set_timer(&timer_, due);
+    conn_->pump_later(this);
+  }
+}
+
+}  // namespace zcrpc::server
