@@ -7,6 +7,7 @@
 #include <new>
 
 #include "capi/guard.h"
+#include "view/project.h"
 
 using namespace zcrpc;
 using namespace zcrpc::capi;
@@ -91,6 +92,13 @@ namespace zcrpc::capi {
 
 Options::~Options() {
   for (const Value& v : values) wipe(v.text, v.size);
+  set_projection(nullptr);
+}
+
+void Options::set_projection(view::Projection* p) {
+  if (p) p->retain();
+  if (projection) projection->release();
+  projection = p;
 }
 
 const Options::Value* Options::find(int32_t key) const {
@@ -115,6 +123,7 @@ view::Limits get_limits(const Options* o) {
   l.max_depth = uint32_t(get_int(o, ZCRPC_DECODE_MAX_DEPTH, l.max_depth));
   l.lazy = get_int(o, ZCRPC_DECODE_MODE, ZCRPC_EAGER) == ZCRPC_LAZY;
   l.drop_unknown = get_bool(o, ZCRPC_DECODE_DROP_UNKNOWN, false);
+  l.projection = o ? o->projection : nullptr;
   return l;
 }
 

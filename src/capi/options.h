@@ -23,6 +23,7 @@ struct Options {
   int32_t what = 0;  // ZCRPC_FOR_
   base::Log log;
   base::Vec<Value> values;
+  view::Projection* projection = nullptr;  // counted
 
   Options() = default;
   Options(const Options&) = delete;
@@ -31,6 +32,7 @@ struct Options {
 
   const Value* find(int32_t key) const;
   bool has(int32_t key) const { return find(key) != nullptr; }
+  void set_projection(view::Projection* p);  // nullptr: none
 };
 
 // Values of options that may be NULL: what was set, or else the fallback.

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "view/context.h"
+#include "view/project.h"
 
 namespace zcrpc::view {
 namespace {
@@ -142,7 +143,7 @@ base::Status build(Context* c, const Table* t, base::Slice data, bool slack, siz
   index->size = c->index_offset(c->top);
   index->root = c->root;
   index->input_len = uint32_t(data.size);
-  index->flags = c->lazy ? uint32_t(ZCRPC_INDEX_LAZY) : 0u;
+  index->flags = c->lazy ? uint32_t(ZCRPC_INDEX_LAZY) : t->projected ? uint32_t(ZCRPC_INDEX_PROJECTED) : 0u;
   index->fingerprint = t->message->fingerprint;
   return {};
 }
@@ -168,14 +169,24 @@ base::Status too_long(size_t n) {
   return base::Status::format(base::Code::kResourceExhausted, "message of %zu bytes; the limit is %zu", n, wire::kMaxMessage);
 }
 
-base::Status not_bound() { return base::Status(base::Code::kInternal, "the schema has no decoder"); }
+const Table* table_for(const Message* type, const Limits& limits) {
+  return limits.projection ? limits.projection->table : static_cast<const Table*>(type->decoder);
+}
+
+// What the table cannot be used for.
+base::Status check(const Message* type, const Table* t, const Limits& limits) {
+  if (!t) return base::Status(base::Code::kInternal, "the schema has no decoder");
+  if (limits.projection && limits.projection->type != type) return base::Status(base::Code::kInvalidArgument, "the projection is of another type");
+  if (limits.projection && limits.lazy) return base::Status(base::Code::kInvalidArgument, "a projection cannot be lazy");
+  return {};
+}
 
 }  // namespace
 
 base::Result<schema::View> decode(const Message* type, base::Slice data, bool slack, const Limits& limits, base::Arena* arena,
                                   base::Buffer* holder) {
-  const auto* t = static_cast<const Table*>(type->decoder);
-  if (!t) return not_bound();
+  const auto* t = table_for(type, limits);
+  ZCRPC_TRY(check(type, t, limits));
   if (data.size > wire::kMaxMessage) return too_long(data.size);
   Context c;
   set_limits(&c, limits, data.size);
@@ -202,9 +213,9 @@ base::Result<schema::View> decode(const Message* type, base::Slice data, bool sl
 }
 
 base::Status index(const Message* type, base::Slice data, const Limits& limits, void* memory, size_t capacity, size_t* size) {
-  const auto* t = static_cast<const Table*>(type->decoder);
+  const auto* t = table_for(type, limits);
   *size = 0;
-  if (!t) return not_bound();
+  ZCRPC_TRY(check(type, t, limits));
   if (data.size > wire::kMaxMessage) return too_long(data.size);
   if (limits.lazy) return base::Status(base::Code::kInvalidArgument, "an index that is copied cannot be lazy");
   Context c;

@@ -360,7 +360,7 @@ uint32_t resolve(Context* c, uint32_t id) {
 }
 
 bool push_unknown(Context* c, uint32_t from, uint32_t to, uint32_t number) {
-  if (c->walk.t->entry || c->drop_unknown) return true;  // a map has no place for them
+  if (c->walk.t->entry || c->walk.t->projected || c->drop_unknown) return true;  // a map has no place for them
   uint32_t id = message_id(c);
   if (!id) return false;
   head_of(c->walk.m)->type_no |= ZCRPC_HEAD_UNKNOWN;
@@ -378,7 +378,7 @@ namespace {
 
 bool known_field(Context* c, const Target& to, const uint8_t* start, const uint8_t* p, uint32_t tag) {
   const Type type = wire::tag_type(tag);
-  if (const Field* f = to.field) {
+  if (const Field* f = to.field; f && to.entry->op != Op::kSkip) {
     const Type own = wire_type(f->kind);
     if (type == own) {
       if (is_message(f->kind)) return enter_message(c, to, start, p);

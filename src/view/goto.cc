@@ -10,6 +10,7 @@ bool goto_run(Context* c) {
 #define X(name) &&do_##name,
       ZCRPC_VIEW_OPS(X)
 #undef X
+      &&skip,
   };
   Walk w = c->walk;
   const Entry* e;
@@ -17,7 +18,7 @@ bool goto_run(Context* c) {
 next:
   if (w.p >= w.end) goto leave_message;
   e = &w.t->fast[*w.p >> 3];
-  if ((load_wire<uint16_t>(w.p) & (e->tag > 0xFF ? 0xFFFF : 0xFF)) != e->tag || e->tag == 0) {
+  if (e->op != Op::kSkip && ((load_wire<uint16_t>(w.p) & (e->tag > 0xFF ? 0xFFFF : 0xFF)) != e->tag || e->tag == 0)) {
     e = find_fast(w.t, w.p);
     if (!e) goto slow;
   }
@@ -30,6 +31,9 @@ next:
   goto next;
   ZCRPC_VIEW_OPS(X)
 #undef X
+
+skip:
+  if (op_Skip(c, w)) goto next;
 
 slow:
   c->walk = w;

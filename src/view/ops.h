@@ -14,6 +14,45 @@ ZCRPC_HOT uint32_t unzigzag32(uint32_t v) { return v >> 1 ^ (0 - (v & 1)); }
 
 #define ZCRPC_OP(name) ZCRPC_HOT bool op_##name(Context* c, Walk& w, const Entry* e, unsigned tl)
 
+// ---- Projections: what is not named ----------------------------------------------------------------------------
+
+// The field at w.p is not named, whichever it is: so are those behind it whose tags lead to such places. Only what bounds
+// them is looked at. A tag of two bytes that needs one could be any field's.
+ZCRPC_HOT bool op_Skip(Context* c, Walk& w) {
+  (void)c;
+  const uint8_t *p = w.p, *const end = w.end;
+  const uint32_t skipped = w.t->skipped;
+  do {
+    const uint32_t b = *p;
+    const uint8_t* q = p + 1;
+    if (ZCRPC_UNLIKELY(b >= 0x80)) {
+      const uint32_t b1 = *q++;
+      if (b1 >= 0x80 || b1 == 0) break;
+    }
+    if (ZCRPC_LIKELY((b & 7) == 2)) {
+      uint32_t n;
+      q = read_length(q, end, &n);
+      if (ZCRPC_UNLIKELY(!q)) break;
+      q += n;
+    } else if ((b & 7) == 0) {
+      uint64_t v;
+      q = read_varint(q, &v);
+      if (ZCRPC_UNLIKELY(!q)) break;
+    } else if ((b & 7) == 5) {
+      q += 4;
+    } else if ((b & 7) == 1) {
+      q += 8;
+    } else {
+      break;
+    }
+    if (ZCRPC_UNLIKELY(q > end)) break;
+    p = q;
+  } while (p < end && (skipped >> (*p >> 3) & 1));
+  const bool some = p != w.p;
+  w.p = p;
+  return some;
+}
+
 // ---- Numbers and strings -------------------------------------------------------------------------------------
 
 template <class T, class Convert>

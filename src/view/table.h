@@ -27,6 +27,7 @@ enum class Op : uint8_t {
 #define X(name) k##name,
   ZCRPC_VIEW_OPS(X)
 #undef X
+  kSkip,   // of projections: any field that is not named, and those of its kind that follow
   kCount
 };
 
@@ -56,6 +57,8 @@ struct Table {
   uint32_t type_no;
   uint32_t extension_offset;    // of the run of extensions; 0: none
   bool sparse, entry;           // entry: a map entry, which has no head
+  bool projected;               // fields that are not named, unknown ones among them, leave no trace
+  uint32_t skipped;             // projected: places of `fast` that no named field's tag leads to
   const schema::Message* message;
   const Entry* entries;         // by field index
   const Entry* extensions;      // by place in message->extensions

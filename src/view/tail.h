@@ -136,6 +136,12 @@ ZCRPC_LONG_HANDLER(2)
 ZCRPC_VIEW_OPS(X)
 #undef X
 
+ZCRPC_HANDLER h_skip(ZCRPC_ARGS) {
+  ZCRPC_WALK;
+  if (ZCRPC_UNLIKELY(!op_Skip(c, w))) ZCRPC_MUSTTAIL return h_slow(ZCRPC_SAME);
+  ZCRPC_NEXT();
+}
+
 const void* address(Handler h) { return reinterpret_cast<const void*>(h); }
 
 const void* tail_handler(Op op, unsigned tag_length) {
@@ -144,6 +150,7 @@ const void* tail_handler(Op op, unsigned tag_length) {
   case Op::k##name: return address(tag_length == 1 ? h1_##name : h2_##name);
     ZCRPC_VIEW_OPS(X)
 #undef X
+    case Op::kSkip: return address(h_skip);
     default: return address(h_slow);
   }
 }

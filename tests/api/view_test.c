@@ -329,6 +329,93 @@ static void a_lazy_child_is_absent_until_it_is_opened(void **state) {
   zcrpc_options_free(o);
 }
 
+static void a_projection_decodes_and_copies_what_it_names(void **state) {
+  bytes m = {{0}, 0}, sub = {{0}, 0}, mask = {{0}, 0};
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_DECODE, NULL);
+  zcrpc_projection *p = zcrpc_projection_new(type, "id,subs.text", NULL);
+  const zcrpc_view *v;
+  zcrpc_error *err = NULL;
+  zcrpc_buffer *b;
+  zcrpc_schema *masks;
+  zcrpc_slice s;
+  (void)state;
+  assert_non_null(p);
+  assert_int_equal(zcrpc_options_set_projection(o, p, NULL), ZCRPC_OK);
+  put_num(&sub, 1, 7);
+  put_text(&sub, 2, "seven");
+  put_num(&m, 1, 3);
+  put_text(&m, 2, "text");
+  put_sub(&m, 3, &sub);
+  put_sub(&m, 6, &sub);
+  put_num(&m, 99, 1);
+  v = zcrpc_view_decode(type, m.data, m.len, o, arena, NULL);
+  assert_non_null(v);
+  assert_int_equal(zcrpc_view_int32(v, 1), 3);
+  assert_int_equal(zcrpc_view_has(v, 2), 0);
+  assert_null(zcrpc_view_message(v, 3));
+  assert_int_equal(zcrpc_view_count(v, 6), 1);
+  assert_int_equal(zcrpc_view_has(zcrpc_view_message_at(v, 6, 0), 1), 0);
+  zcrpc_view_string(zcrpc_view_message_at(v, 6, 0), 2, &s);
+  assert_memory_equal(s.data, "seven", 5);
+  assert_int_equal(zcrpc_view_unknown(v, 0, NULL, &s), 0);
+  b = zcrpc_projection_copy(p, m.data, m.len, NULL, NULL);
+  zcrpc_buffer_slice(b, &s);
+  assert_int_equal(s.len, 2 + 2 + 7);
+  assert_memory_equal(s.data, "\x08\x03\x32\x07\x12\x05seven", s.len);
+  zcrpc_buffer_release(b);
+  zcrpc_projection_free(p); /* the options hold it */
+  assert_non_null(zcrpc_view_decode(type, m.data, m.len, o, arena, NULL));
+  assert_int_equal(zcrpc_options_set_int(o, ZCRPC_DECODE_MODE, ZCRPC_LAZY, NULL), ZCRPC_OK);
+  assert_null(zcrpc_view_decode(type, m.data, m.len, o, arena, &err));
+  assert_int_equal(zcrpc_error_code(err), ZCRPC_INVALID_ARGUMENT);
+  zcrpc_error_free(err);
+  zcrpc_options_free(o);
+  err = NULL;
+  assert_null(zcrpc_projection_new(type, "id,subs.wrong", &err));
+  assert_int_equal(zcrpc_error_offset(err), 8);
+  assert_string_equal(zcrpc_error_path(err), "subs.wrong");
+  zcrpc_error_free(err);
+  /* From a FieldMask, of any schema. */
+  {
+    bytes file = {{0}, 0}, set = {{0}, 0};
+    put_text(&file, 1, "m.proto");
+    put_text(&file, 3, "google/protobuf/field_mask.proto");
+    put_sub(&set, 1, &file);
+    masks = zcrpc_schema_new(set.data, set.len, NULL);
+    assert_non_null(masks);
+  }
+  put_text(&mask, 1, "text");
+  put_text(&mask, 1, "sub.id");
+  v = zcrpc_view_decode(zcrpc_schema_type(masks, "google.protobuf.FieldMask"), mask.data, mask.len, NULL, arena, NULL);
+  p = zcrpc_projection_from_mask(type, v, NULL);
+  assert_non_null(p);
+  b = zcrpc_projection_copy(p, m.data, m.len, NULL, NULL);
+  zcrpc_buffer_slice(b, &s);
+  assert_int_equal(s.len, 6 + 4);
+  assert_memory_equal(s.data, "\x12\x04text\x1a\x02\x08\x07", s.len);
+  zcrpc_buffer_release(b);
+  zcrpc_projection_free(p);
+  zcrpc_schema_release(masks);
+}
+
+static void unknown_fields_can_be_dropped(void **state) {
+  bytes m = {{0}, 0};
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_DECODE, NULL);
+  const zcrpc_view *v;
+  zcrpc_slice s;
+  (void)state;
+  put_num(&m, 1, 3);
+  put_num(&m, 99, 1);
+  v = zcrpc_view_decode(type, m.data, m.len, o, arena, NULL);
+  assert_int_equal(zcrpc_view_unknown(v, 0, NULL, &s), 1);
+  assert_int_equal(zcrpc_view_encoded_size(v), m.len);
+  assert_int_equal(zcrpc_options_set_int(o, ZCRPC_DECODE_DROP_UNKNOWN, 1, NULL), ZCRPC_OK);
+  v = zcrpc_view_decode(type, m.data, m.len, o, arena, NULL);
+  assert_int_equal(zcrpc_view_unknown(v, 0, NULL, &s), 0);
+  assert_int_equal(zcrpc_view_encoded_size(v), 2);
+  zcrpc_options_free(o);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(getters_give_what_was_sent),
@@ -339,6 +426,8 @@ int main(void) {
       cmocka_unit_test(the_arena_holds_a_decoded_buffer),
       cmocka_unit_test(an_index_fits_the_memory_that_was_asked_for),
       cmocka_unit_test(a_lazy_child_is_absent_until_it_is_opened),
+      cmocka_unit_test(a_projection_decodes_and_copies_what_it_names),
+      cmocka_unit_test(unknown_fields_can_be_dropped),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

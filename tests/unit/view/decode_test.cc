@@ -191,7 +191,7 @@ void a_fault_in_a_closed_child_shows_when_it_is_opened_in_the_same_words(void**)
   refuses_lazily(kTree, sub(7, "") + sub(7, "\x0e"), 4, "wides[1]", "wire type 6 or 7");
   refuses_lazily(kTree, sub(2, num(1, 5)) + sub(2, "\x08"), 7, "left.id", "truncated varint");
   refuses_lazily(kTree, sub(2, sub(3, "") + sub(3, num(1, 1) + sub(2, "\x08"))), 11, "left.kids[1].left.id", "truncated varint");
-  refuses_lazily(kTree, tag(10, 3) + num(1, 5) + tag(10, 4) + sub(2, "\xff"), 5, "left", "truncated tag");
+  refuses_lazily(kTree, tag(10, 3) + num(1, 5) + tag(10, 4) + sub(2, "\xff"), 6, "left", "truncated tag");
 }
 
 void depth_counts_over_all_levels_of_a_lazy_view(void**) {
