@@ -56,6 +56,7 @@ void zcrpc_encoder_put_view(zcrpc_encoder* e, uint32_t field, const zcrpc_view* 
 
 void zcrpc_encoder_put_fields(zcrpc_encoder* e, const zcrpc_view* v) {
   if (!e) return;
+  if (encode::is_editing(from_c(e))) return encode::merge(from_c(e), from_c(v));  // bytes of v itself, which have to last
   base::Arena arena;
   base::Result<schema::View> all = whole(from_c(v), &arena);
   if (all.ok()) encode::put_fields(from_c(e), *all);

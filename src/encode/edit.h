@@ -142,6 +142,7 @@ bool set_value(Encoder* e, Node* n, const schema::Field* f, const Segment& value
 // The member of f's oneof that is set (without a oneof: f, or nullptr when it is absent). nullptr also: it has failed.
 const schema::Field* live_member(Encoder* e, Node* n, const schema::Field* f);
 // What there is of a field, dropped; members of its oneof that it had replaced do not come back.
+bool copy_value(Encoder* e, Node* to, const Node* from, const schema::Field* f);  // a singular number or string: the last record
 bool clear_field(Encoder* e, Node* n, const schema::Field* f);
 Node* open_child(Encoder* e, Node* n, const schema::Field* f);           // the singular message that is there, or a new one
 Node* open_element(Encoder* e, Node* n, const schema::Field* f, size_t i);

@@ -109,19 +109,6 @@ bool append_field(Encoder* e, Node* to, const Node* from, const Field* f) {
   }) && ok;
 }
 
-// A singular number or string: the last record.
-bool copy_value(Encoder* e, Node* to, const Node* from, const Field* f) {
-  Segment last;
-  if (!scan(e, from, 0, [&](const Record& rec, uint32_t s) {
-        if (rec.field != f) return true;
-        last.kind = Segment::kRecords;
-        last.bytes = part_of(e->edit, from->segments[s], rec.begin, size_t(rec.end - rec.begin));
-        return true;
-      }))
-    return false;
-  return last.kind == Segment::kNone || set_value(e, to, f, last);
-}
-
 bool merge_node(Encoder* e, Node* to, Node* from, const MaskNode* mask, uint32_t flags);
 
 bool merge_field(Encoder* e, Node* to, Node* from, const MaskNode* mask, uint32_t flags) {

@@ -183,11 +183,42 @@ const Field* live_member(Encoder* e, Node* n, const Field* f) {
   return live;
 }
 
+bool copy_value(Encoder* e, Node* to, const Node* from, const Field* f) {
+  Segment last;
+  const Rule* r = find_rule(const_cast<Node*>(from), f->number);
+  if (!scan(e, from, r ? r->before : 0, [&](const Record& rec, uint32_t s) {
+        if (rec.field != f) return true;
+        last.kind = Segment::kRecords;
+        last.bytes = part_of(e->edit, from->segments[s], rec.begin, size_t(rec.end - rec.begin));
+        return true;
+      }))
+    return false;
+  return last.kind == Segment::kNone || set_value(e, to, f, last);
+}
+
+namespace {
+
+bool has_records(Encoder* e, Node* n, const Field* f) {
+  const Rule* r = find_rule(n, f->number);
+  bool found = false;
+  (void)scan(e, n, r ? r->before : 0, [&](const Record& rec, uint32_t) { return !(found = rec.field == f); });
+  return found;
+}
+
+// Makes the member of a oneof that is set the only one of which there is any record.
+bool settle(Encoder* e, Node* n, const Field* live) {
+  return schema::is_message(live->kind) ? open_child(e, n, live) != nullptr : copy_value(e, n, n, live);
+}
+
+}  // namespace
+
 bool clear_field(Encoder* e, Node* n, const Field* f) {
   if (f->oneof) {
     const Field* live = live_member(e, n, f);
     if (e->is_failed) return false;
     if (live == f) return set_value(e, n, f, Segment());
+    // Records that another member has replaced: without them, pieces of that one which they part would merge.
+    if (live) return !has_records(e, n, f) || settle(e, n, live);
   }
   Rule* r = make_rule(e, n, f->number);
   if (!r) return false;

@@ -102,6 +102,8 @@ void trim(Encoder* e, size_t keep) {
 }
 
 const schema::Message* type_of(const Encoder* e) { return e->type; }
+const schema::Message* root_of(const Encoder* e) { return e->root; }
+bool is_editing(const Encoder* e) { return e->editing; }
 
 bool Encoder::grow(size_t n) {
   if (is_failed) return false;

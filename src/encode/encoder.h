@@ -52,6 +52,9 @@ void put_element(Encoder* e, const schema::Field* f, uint64_t bits); // no tag
 // The whole of a message again, from its view: known fields in ascending order, then unknown ones; merged and
 // de-duplicated as decoded. Into the message under construction.
 void put_fields(Encoder* e, schema::View v);
+// The same with the entries of maps by ascending key: equal messages give equal bytes, if their unknown fields are equal
+// byte for byte.
+void put_deterministic(Encoder* e, schema::View v);
 
 // ---- Edits (edit.h tells how). They need edit() first; without it each is a mistake. Puts of numbers, strings, messages
 // then set a singular field in its place (and clear the other members of its oneof), append to a repeated one, and set a
@@ -80,6 +83,9 @@ enum : uint32_t { kMaskReplaceMessages = 1, kMaskReplaceRepeated = 2 };
 void merge_masked(Encoder* e, schema::View v, const schema::MaskNode* mask, uint32_t flags);
 // The message as it stands, which stays open, in one new buffer. Of an encoder that does not edit: failed_precondition.
 base::Result<base::Buffer*> snapshot(Encoder* e);
+
+bool is_editing(const Encoder* e);
+const schema::Message* root_of(const Encoder* e);    // type of the whole message
 
 bool failed(const Encoder* e);
 base::Status take_status(Encoder* e);                // why; OK if it has not failed

@@ -1,5 +1,6 @@
 // put_fields and encoded_size: one walk over a view, for two kinds of output, so that size and bytes cannot disagree.
 // Nested messages lie on a stack of our own.
+#include <algorithm>
 #include <bit>
 
 #include "encode/output.h"
@@ -44,8 +45,9 @@ template <class Out>
 class Walk {
  public:
   using Pos = typename Out::Pos;
-  Walk(Out out, Levels& levels, View root)
-      : out_(out), levels_(levels), input_(schema::input_of(root)), index_(reinterpret_cast<const uint8_t*>(schema::index_of(root))) {}
+  // order: maps are sorted by key, with its help; nullptr: as they lie.
+  Walk(Out out, Levels& levels, View root, base::Vec<uint32_t>* order = nullptr)
+      : out_(out), levels_(levels), order_(order), input_(schema::input_of(root)), index_(reinterpret_cast<const uint8_t*>(schema::index_of(root))) {}
 
   // Less than all was written if the output failed, or if no_memory().
   Pos run(Pos p, View root);
@@ -64,6 +66,8 @@ class Walk {
   Pos repeated(Pos p, const Field* f, const uint8_t* slot);
   Pos packed(Pos p, const Field* f, const uint8_t* data, uint32_t n, bool borrowed);
   Pos map(Pos p, const Field* f, const zcrpc_run& run);
+  bool sort(const Field* f, const uint8_t* first, uint32_t n);
+  [[gnu::always_inline]] inline Pos entry(const Out& out, Pos p, const Field* f, const uint8_t* at);
   Pos unknown(Pos p, View v);
   Pos leave(Pos p);
   Slice text(const uint8_t* slot) const {
@@ -83,6 +87,7 @@ class Walk {
 
   const Out out_;
   Levels& levels_;
+  base::Vec<uint32_t>* order_;
   const uint8_t* input_;
   const uint8_t* index_;
   Level* l_ = nullptr;   // the innermost
@@ -286,6 +291,10 @@ typename Out::Pos Walk<Out>::repeated(Pos p, const Field* f, const uint8_t* slot
     l_->run_at = data;
     l_->run_left = run.count;
     turn_ = true;
+    if (order_ && f->is_map()) {
+      l_->run_order = uint32_t(order_->size());
+      (void)sort(f, data, run.count);
+    }
     return p;
   }
   if (f->is_map()) return map(p, f, run);
@@ -331,19 +340,59 @@ typename Out::Pos Walk<Out>::map(Pos p, const Field* f, const zcrpc_run& run) {
   const Field *key = f->map_key(), *value = f->map_value();
   uint32_t t = length_tag(f), stride = f->stride;
   uint32_t key_at = key->offset, value_at = value->offset;
-  const uint8_t* entry = index_ + run.offset;
+  const uint8_t* at = index_ + run.offset;
   const Out out = out_;
-  if (schema::is_string(key->kind) && schema::is_string(value->kind)) {
-    for (uint32_t i = 0; i < run.count; i++, entry += stride) p = out.pair(p, t, text(entry + key_at), text(entry + value_at));
+  if (order_) [[unlikely]] {
+    const size_t first = order_->size();
+    if (!sort(f, at, run.count)) return p;
+    for (uint32_t i = 0; i < run.count; i++) p = entry(out, p, f, at + size_t((*order_)[first + i]) * stride);
+    order_->truncate(first);
     return p;
   }
-  for (uint32_t i = 0; i < run.count; i++, entry += stride) {
-    const uint8_t *k = entry + key_at, *v = entry + value_at;
-    p = out.number(p, t, scalar_size(key, k) + scalar_size(value, v));
-    p = scalar(out, p, key, k);
-    p = scalar(out, p, value, v);
+  if (schema::is_string(key->kind) && schema::is_string(value->kind)) {
+    for (uint32_t i = 0; i < run.count; i++, at += stride) p = out.pair(p, t, text(at + key_at), text(at + value_at));
+    return p;
   }
+  for (uint32_t i = 0; i < run.count; i++, at += stride) p = entry(out, p, f, at);
   return p;
+}
+
+template <class Out>
+typename Out::Pos Walk<Out>::entry(const Out& out, Pos p, const Field* f, const uint8_t* at) {
+  const Field *key = f->map_key(), *value = f->map_value();
+  const uint8_t *k = at + key->offset, *v = at + value->offset;
+  p = out.number(p, length_tag(f), scalar_size(key, k) + scalar_size(value, v));
+  p = scalar(out, p, key, k);
+  return scalar(out, p, value, v);
+}
+
+// Puts the places of the entries, by ascending key, behind those of the maps around: strings by their bytes, numbers by
+// value. False: no memory.
+template <class Out>
+bool Walk<Out>::sort(const Field* f, const uint8_t* first, uint32_t n) {
+  uint32_t* places = order_->grow(n);
+  if (!places) {
+    no_memory_ = true;
+    return false;
+  }
+  const Field* key = f->map_key();
+  const uint8_t* keys = first + key->offset;
+  const uint32_t stride = f->stride;
+  for (uint32_t i = 0; i < n; i++) places[i] = i;
+  if (schema::is_string(key->kind)) {
+    std::sort(places, places + n, [&](uint32_t a, uint32_t b) {
+      return text(keys + size_t(a) * stride).text() < text(keys + size_t(b) * stride).text();
+    });
+    return true;
+  }
+  const bool is_unsigned = key->kind == Kind::kUint64 || key->kind == Kind::kFixed64 || schema::slot_width(key->kind) < 8;
+  const bool is_signed32 = key->kind == Kind::kInt32 || key->kind == Kind::kSint32 || key->kind == Kind::kSfixed32;
+  // Signed numbers sort as unsigned ones with their sign bit turned.
+  const uint64_t turn = is_signed32 || !is_unsigned ? uint64_t(1) << 63 : 0;
+  std::sort(places, places + n, [&](uint32_t a, uint32_t b) {
+    return (schema::bits_at(key->kind, keys + size_t(a) * stride) ^ turn) < (schema::bits_at(key->kind, keys + size_t(b) * stride) ^ turn);
+  });
+  return true;
 }
 
 template <class Out>
@@ -360,9 +409,17 @@ template <class Out>
 typename Out::Pos Walk<Out>::next_entry(Pos p) {
   Level& l = *l_;
   const Field *f = l.run, *key = f->map_key(), *value = f->map_value();
-  const uint8_t *k = l.run_at + key->offset, *v = l.run_at + value->offset;
-  l.run_at += f->stride;
+  const uint8_t* entry_at = l.run_at;
   l.run_left--;
+  if (!order_) [[likely]] {
+    l.run_at += f->stride;
+  } else {
+    // From the end of a run of n places, n - run_left have been taken; inner maps have left no places behind.
+    const size_t end = order_->size();
+    entry_at += size_t((*order_)[end - 1 - l.run_left]) * f->stride;
+    if (!l.run_left) order_->truncate(l.run_order);
+  }
+  const uint8_t *k = entry_at + key->offset, *v = entry_at + value->offset;
   p = out_.tag(p, length_tag(f));
   size_t key_bytes = scalar_size(key, k);
   auto at = load<uint32_t>(v);
@@ -427,7 +484,9 @@ typename Out::Pos Walk<Out>::leave(Pos p) {
 
 }  // namespace
 
-void put_fields(Encoder* e, View v) {
+namespace {
+
+void put_all(Encoder* e, View v, bool sorted) {
   if (!v || e->is_failed) return;
   if (e->editing) [[unlikely]]
     return merge(e, v);
@@ -438,7 +497,8 @@ void put_fields(Encoder* e, View v) {
   uint32_t len = schema::index_of(v)->input_len;
   Writer out{e, len >= 32 ? anchor->input + len - 32 : nullptr, anchor->buffer};
   e->levels.clear();
-  Walk<Writer> walk(out, e->levels, v);
+  e->order.clear();
+  Walk<Writer> walk(out, e->levels, v, sorted ? &e->order : nullptr);
   uint8_t* p = walk.run(e->p, v);
   if (e->is_failed) {
     e->p = e->end = e->base;
@@ -447,6 +507,11 @@ void put_fields(Encoder* e, View v) {
   e->p = p;
   if (walk.no_memory()) fail(e, Status::no_memory());
 }
+
+}  // namespace
+
+void put_fields(Encoder* e, View v) { put_all(e, v, false); }
+void put_deterministic(Encoder* e, View v) { put_all(e, v, true); }
 
 size_t encoded_size(View v) {
   if (!v) return 0;

@@ -49,6 +49,7 @@ struct Level {
   const schema::Field* run;          // a run of messages in progress
   const uint8_t* run_at;
   uint32_t run_left;
+  uint32_t run_order;                // of a sorted map: its places in Encoder::order begin here; run_at stays at the first
   // How this message is closed.
   enum Close : uint8_t { kRoot, kLength, kGroup, kEntry, kItem } close;
   bool sparse;
@@ -106,9 +107,11 @@ class Encoder {
   base::Vec<Cut> cuts;
   base::Vec<Part> parts;
   Levels levels;
+  base::Vec<uint32_t> order;  // places of the entries of the maps in progress, sorted by key
   Edit* edit = nullptr;     // its memory, once there has been one
   base::Status status;
   uint8_t guesses[64];      // bytes of the last length, by field
+  uint8_t prefix[8];        // of a delimited message
   uint8_t scratch[256];     // where a failed walk writes until it notices
 
   size_t offset() const { return size_t(p - base); }

@@ -383,7 +383,11 @@ void equal_to_theirs(World* w, const char* type, const pb::Message& want, const 
   std::string a = deterministic(want), b = deterministic(*got);
   if (!read || a != b) {
     fprintf(stderr, "%s\n%s\nin   %s\nwant %s\nours %s\n", type, w->log.c_str(), hex(in).c_str(), hex(a).c_str(), hex(ours).c_str());
-    fprintf(stderr, "%s\n---\n%s\n", want.DebugString().substr(0, 3000).c_str(), got->DebugString().substr(0, 3000).c_str());
+    std::string x = want.DebugString(), y = got->DebugString();
+    size_t at = 0;
+    while (at < x.size() && at < y.size() && x[at] == y[at]) at++;
+    at = at < 200 ? 0 : at - 200;
+    fprintf(stderr, "theirs: ...%s\n---\nours: ...%s\n", x.substr(at, 1000).c_str(), y.substr(at, 1000).c_str());
   }
   assert_true(read);
   assert_true(a == b);
