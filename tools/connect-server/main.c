@@ -11,7 +11,8 @@
 
 #define PACKAGE "connectrpc.conformance.v1."
 
-enum { REQUEST_USE_TLS = 4, REQUEST_RECEIVE_LIMIT = 6, RESPONSE_HOST = 1, RESPONSE_PORT = 2, THREADS = 2 };
+enum { REQUEST_USE_TLS = 4, REQUEST_CLIENT_CERT = 5, REQUEST_RECEIVE_LIMIT = 6, REQUEST_CREDS = 7, CREDS_CERT = 1, CREDS_KEY = 2 };
+enum { RESPONSE_HOST = 1, RESPONSE_PORT = 2, RESPONSE_CERT = 3, THREADS = 2 };
 
 zcrpc_schema *service_schema;
 static zcrpc_server *server;
@@ -34,15 +35,17 @@ static const zcrpc_view *read_request(zcrpc_arena *a) {
   return zcrpc_view_decode(zcrpc_schema_type(service_schema, PACKAGE "ServerCompatRequest"), body, n, NULL, a, NULL);
 }
 
-static int write_response(void) {
+static int write_response(const zcrpc_view *request) {
   const char *address = zcrpc_server_address(server, 0);
   zcrpc_encoder *e = zcrpc_encoder_new(zcrpc_schema_type(service_schema, PACKAGE "ServerCompatResponse"), NULL);
   zcrpc_buffer *b;
-  zcrpc_slice s;
+  zcrpc_slice s, cert;
   unsigned char head[4];
   int good;
   zcrpc_encoder_put_string(e, RESPONSE_HOST, "127.0.0.1", ZCRPC_NTS);
   zcrpc_encoder_put_int64(e, RESPONSE_PORT, atoi(strrchr(address, ':') + 1));
+  zcrpc_view_string(zcrpc_view_message(request, REQUEST_CREDS), CREDS_CERT, &cert);
+  if (zcrpc_view_int32(request, REQUEST_USE_TLS)) zcrpc_encoder_put_string(e, RESPONSE_CERT, cert.data, cert.len);
   if (!(b = zcrpc_encoder_finish(e, NULL))) return 0;
   zcrpc_buffer_slice(b, &s);
   head[0] = (unsigned char)(s.len >> 24);
@@ -55,12 +58,34 @@ static int write_response(void) {
   return good;
 }
 
+static int set_pem(zcrpc_options *o, int32_t key, const zcrpc_view *v, uint32_t field, zcrpc_error **err) {
+  char text[16384];
+  zcrpc_slice pem;
+  zcrpc_view_string(v, field, &pem);
+  snprintf(text, sizeof text, "%.*s", (int)pem.len, pem.data);
+  return pem.len == 0 || !zcrpc_options_set_string(o, key, text, err);
+}
+
+/* *tls is NULL if none is wanted. 0: it cannot be had. */
+static int make_tls(const zcrpc_view *request, zcrpc_tls **tls, zcrpc_error **err) {
+  const zcrpc_view *creds = zcrpc_view_message(request, REQUEST_CREDS);
+  zcrpc_options *o;
+  if (!zcrpc_view_int32(request, REQUEST_USE_TLS)) return 1;
+  if (!(o = zcrpc_options_new(ZCRPC_FOR_TLS, err))) return 0;
+  if (set_pem(o, ZCRPC_TLS_CERTIFICATE, creds, CREDS_CERT, err) && set_pem(o, ZCRPC_TLS_KEY, creds, CREDS_KEY, err) &&
+      set_pem(o, ZCRPC_TLS_TRUST, request, REQUEST_CLIENT_CERT, err))
+    *tls = zcrpc_tls_new(o, err);
+  zcrpc_options_free(o);
+  return *tls != NULL;
+}
+
 static zcrpc_server *make_server(const zcrpc_view *request, zcrpc_error **err) {
   static const char *const kUnary[] = {"Unary", "IdempotentUnary"};
   static const char *const kStreams[] = {"ServerStream", "ClientStream", "BidiStream"};
   zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_SERVER, err);
   int64_t limit = zcrpc_view_int64(request, REQUEST_RECEIVE_LIMIT);
   zcrpc_server *s = NULL;
+  zcrpc_tls *tls = NULL;
   char path[128];
   size_t i;
   int good = o && !zcrpc_options_set_string(o, ZCRPC_COMPRESSION, "gzip", err) && !zcrpc_options_set_int(o, ZCRPC_COMPRESSION_MIN, 0, err) &&
@@ -76,7 +101,9 @@ static zcrpc_server *make_server(const zcrpc_view *request, zcrpc_error **err) {
   }
   good = good && !zcrpc_server_handle(s, zcrpc_schema_method(service_schema, PACKAGE "ConformanceService/Unimplemented"), NULL,
                                       service_unimplemented, NULL, err);
-  if (good && !zcrpc_server_listen(s, "127.0.0.1:0", NULL, err)) return s;
+  good = good && make_tls(request, &tls, err) && !zcrpc_server_listen(s, "127.0.0.1:0", tls, err);
+  zcrpc_tls_free(tls);
+  if (good) return s;
   zcrpc_server_free(s);
   return NULL;
 }
@@ -88,14 +115,10 @@ int main(void) {
   int status = EXIT_FAILURE;
   if (!arena || !(service_schema = zcrpc_schema_new(kConformanceSet, sizeof kConformanceSet, &err))) goto out;
   if (!(request = read_request(arena))) goto out;
-  if (zcrpc_view_int32(request, REQUEST_USE_TLS)) {
-    fprintf(stderr, "TLS is not served\n");
-    goto out;
-  }
   if (!(server = make_server(request, &err))) goto out;
   signal(SIGTERM, on_term);
   signal(SIGINT, on_term);
-  if (!write_response() || zcrpc_server_run(server, THREADS, &err)) goto out;
+  if (!write_response(request) || zcrpc_server_run(server, THREADS, &err)) goto out;
   status = EXIT_SUCCESS;
 out:
   if (err) fprintf(stderr, "%s\n", zcrpc_error_message(err));
