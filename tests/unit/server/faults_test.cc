@@ -1,5 +1,7 @@
 // The n-th system call fails, for every n and in several ways: at worst the connection that it was for is closed, and
 // the next one is served.
+#include <algorithm>
+
 #include "unit/server/harness.h"
 
 #include "support/cmocka.h"
@@ -131,6 +133,98 @@ void a_failing_system_call_stops_the_server(void**) {
 void a_connection_that_breaks_takes_others_along(void**) { each_call_fails(ECONNRESET); }
 void an_interrupted_call_loses_bytes(void**) { each_call_fails(EINTR); }
 
+// Three messages there and back over a stream, one of them larger than what sockets hold, whatever fails on the way: all
+// of them and the end, or a connection that closes; and the next one is served.
+void each_call_of_a_stream_fails(int error) {
+  auto framed = [](const std::string& s, char flags = 0) {
+    std::string f(1, flags);
+    for (int i = 24; i >= 0; i -= 8) f.push_back(char(s.size() >> i));
+    return f + s;
+  };
+  std::string big(600'000, 'x');
+  std::string body = framed("one") + framed(big) + framed("three");
+  std::string end = framed("{}", 2);
+  std::string request = "POST /s.S/Chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/connect+proto\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  for (long n = 1;; n++) {
+    int before = open_descriptors();
+    g.count = 0;
+    g.at = n;
+    g.error = error;
+    g.hit = false;
+    Harness h;
+    if (h.start(&g.io).ok()) {
+      int fd = dial(h.port);
+      assert_true(fd >= 0);
+      bool closed = false;
+      std::string answer;
+      for (size_t at = 0; at < request.size() && !closed;) {
+        ssize_t k = send(fd, request.data() + at, request.size() - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (k > 0) at += size_t(k);
+        if (k < 0 && errno != EAGAIN) closed = true;
+        if (!closed) answer += hear(&h, fd, "", 0, &closed);
+        h.turn(0);
+      }
+      const std::string last = end + "\r\n0\r\n\r\n";
+      for (int64_t limit = ms_now() + 5000; !closed && !answer.ends_with(last) && ms_now() < limit;) answer += hear(&h, fd, "", 5, &closed);
+      if (!closed) {
+        assert_true(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with(last));
+        assert_true(size_t(std::count(answer.begin(), answer.end(), 'x')) >= big.size());
+      }
+      close(fd);
+      for (int i = 0; i < 2; i++) {
+        int other = dial(h.port);
+        assert_true(other >= 0);
+        say(other, post("\x0a\x05other"));
+        answer = hear(&h, other, "\x0a\x05other", 3000, &closed);
+        close(other);
+        if (answer.ends_with("\x0a\x05other")) break;
+        if (i == 1 || !g.hit) fail_msg("after call %ld of a stream failed with %d the server served nobody", n, error);
+      }
+    } else {
+      assert_true(g.hit);
+    }
+    h.stop();
+    if (open_descriptors() != before) fail_msg("call %ld: %d descriptors leaked", n, open_descriptors() - before);
+    if (!g.hit) {
+      print_message("%ld system calls\n", n - 1);
+      assert_true(n > 20);
+      return;
+    }
+    assert_true(n < 5000);
+  }
+}
+
+void a_failing_system_call_breaks_streams(void**) {
+  wrap_all();
+  each_call_of_a_stream_fails(ENOMEM);
+  each_call_of_a_stream_fails(ECONNRESET);
+  each_call_of_a_stream_fails(EINTR);
+}
+
+// A TLS hello, zeros, and half a line, on a port that expects HTTP: at the latest when heads are due the connection goes.
+void garbage_keeps_its_connection(void**) {
+  const std::string garbage[] = {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) + std::string(500, '\x5a'), std::string(64, '\0'),
+                                 "PRI * HTTP/2.0\r\n\r\nSM\r\n", "GET", std::string("\r\n"), std::string(1, '\x80')};
+  for (const std::string& bytes : garbage) {
+    Harness h;
+    server::Config config;
+    config.head_ms = 100;
+    config.linger_ms = 50;
+    assert_true(h.start(net::system_io(), config).ok());
+    int fd = dial(h.port);
+    assert_true(fd >= 0);
+    say(fd, bytes);
+    bool closed;
+    int64_t began = ms_now();
+    hear(&h, fd, "", 3000, &closed);
+    assert_true(closed);
+    assert_true(ms_now() - began < 2000);
+    assert_int_equal(h.requests, 0);
+    close(fd);
+    h.stop();
+  }
+}
+
 // Sockets that take and give one byte at a time: nothing is lost or out of order.
 void short_reads_and_writes_lose_bytes(void**) {
   g = {};
@@ -162,6 +256,8 @@ int main() {
       cmocka_unit_test(a_failing_system_call_stops_the_server),
       cmocka_unit_test(a_connection_that_breaks_takes_others_along),
       cmocka_unit_test(an_interrupted_call_loses_bytes),
+      cmocka_unit_test(a_failing_system_call_breaks_streams),
+      cmocka_unit_test(garbage_keeps_its_connection),
       cmocka_unit_test(short_reads_and_writes_lose_bytes),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

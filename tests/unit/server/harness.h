@@ -1,5 +1,6 @@
 // A server over its own loop in one thread, with a table of system calls that a test may interfere with, and an opaque
-// method, /s.S/Echo, whose requests are answered with their own bytes through events.
+// method, /s.S/Echo, whose requests are answered with their own bytes through events, and another, /s.S/Chat, that does the
+// same with each message of a stream.
 #pragma once
 
 #include <arpa/inet.h>
@@ -18,7 +19,7 @@ struct Harness {
   zcrpc::net::Loop* loop = nullptr;
   zcrpc::rpc::Hub hub;
   zcrpc::server::Server* server = nullptr;
-  zcrpc::schema::Method method{};
+  zcrpc::schema::Method method{}, chat{};
   bool answer = true;   // else requests are left waiting
   int requests = 0, port = 0;
 
@@ -36,6 +37,10 @@ struct Harness {
     zcrpc::server::Route r;
     r.method = &method;
     ZCRPC_TRY(server->set(r));
+    chat.path = "/s.S/Chat";
+    chat.flags = ZCRPC_METHOD_CLIENT_STREAM | ZCRPC_METHOD_SERVER_STREAM;
+    r.method = &chat;
+    ZCRPC_TRY(server->set(r));
     ZCRPC_TRY(server->listen("127.0.0.1:0"));
     port = atoi(strrchr(server->address(0), ':') + 1);
     return server->attach(loop, &hub);
@@ -48,21 +53,37 @@ struct Harness {
     }
     zcrpc::net::Loop::free(loop);
   }
+  void do_op(zcrpc::rpc::Event* e) {
+    zcrpc_op op{};
+    zcrpc::base::Slice bytes;
+    switch (e->record.kind) {
+      case ZCRPC_EVENT_REQUEST:
+        op.kind = e->record.flags & ZCRPC_EVENT_END ? ZCRPC_OP_FINISH : ZCRPC_OP_READ;
+        op.value = op.kind == ZCRPC_OP_READ;
+        break;
+      case ZCRPC_EVENT_MESSAGE: op.kind = ZCRPC_OP_SEND; break;
+      case ZCRPC_EVENT_HALF_CLOSE:
+        op.kind = ZCRPC_OP_FINISH;
+        op.flags = ZCRPC_OP_NO_MESSAGE;
+        break;
+      default: return;
+    }
+    if (e->record.len) bytes = {reinterpret_cast<const void*>(uintptr_t(e->record.data)), e->record.len};
+    zcrpc::base::Status s = e->call->verbs->op(e->call, &op, bytes, nullptr, {});
+    if (s.ok() && op.kind == ZCRPC_OP_SEND) {
+      op.kind = ZCRPC_OP_READ;
+      op.value = 1;
+      s = e->call->verbs->op(e->call, &op, {}, nullptr, {});
+    }
+    (void)s.ok();
+  }
   void turn(int ms) {
     if (!loop->begin().ok()) return;
     loop->sleep(ms);
     while (zcrpc::rpc::Event* e = hub.front()) {
       hub.pop();
-      if (e->record.kind == ZCRPC_EVENT_REQUEST) {
-        requests++;
-        if (answer) {
-          zcrpc_op op{};
-          op.kind = ZCRPC_OP_FINISH;
-          zcrpc::base::Slice bytes(reinterpret_cast<const void*>(uintptr_t(e->record.data)), e->record.len);
-          zcrpc::base::Status s = e->call->verbs->op(e->call, &op, bytes, nullptr, {});
-          (void)s.ok();
-        }
-      }
+      if (e->record.kind == ZCRPC_EVENT_REQUEST) requests++;
+      if (answer && e->call && !e->call->has(zcrpc::rpc::kDone)) do_op(e);
       hub.release(e);
     }
     loop->end();
