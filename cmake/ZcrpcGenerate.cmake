@@ -4,7 +4,19 @@
 # their folder to its include directories. A .proto is named as it is imported: relative to one of IMPORT_DIRS
 # (default: the current source folder), which also decides where its output lies. OUT_DIR's default is
 # ${CMAKE_CURRENT_BINARY_DIR}/zcrpc. Generated code includes that of what its .proto imports: name that one too, also
-# google/protobuf/timestamp.proto and its kin, which are found beside protoc.
+# google/protobuf/timestamp.proto and its kin, which are found beside protoc, and google/rpc/status.proto and its kin, which
+# come with zcrpc.
+if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/../proto/google/rpc/status.proto)
+  get_filename_component(ZCRPC_PROTO_DIR ${CMAKE_CURRENT_LIST_DIR}/../proto ABSOLUTE)
+else()  # installed: lib/cmake/zcrpc, share/zcrpc/proto
+  foreach(up ../../.. ../../../.. ../..)
+    if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/${up}/share/zcrpc/proto)
+      get_filename_component(ZCRPC_PROTO_DIR ${CMAKE_CURRENT_LIST_DIR}/${up}/share/zcrpc/proto ABSOLUTE)
+      break()
+    endif()
+  endforeach()
+endif()
+
 function(zcrpc_generate)
   cmake_parse_arguments(A "" "TARGET;OUT_DIR" "PROTOS;IMPORT_DIRS" ${ARGN})
   if(NOT A_TARGET OR NOT A_PROTOS)
@@ -42,6 +54,16 @@ function(zcrpc_generate)
         break()
       endif()
     endforeach()
+    # Ours, as installed or in the source tree.
+    if(NOT file AND proto MATCHES "^google/rpc/")
+      foreach(dir IN LISTS ZCRPC_PROTO_DIR)
+        if(EXISTS ${dir}/${proto})
+          set(file ${dir}/${proto})
+          list(APPEND paths -I${dir})
+        endif()
+      endforeach()
+      list(REMOVE_DUPLICATES paths)
+    endif()
     # The well-known types come with protoc.
     if(NOT file AND proto MATCHES "^google/protobuf/")
       find_path(ZCRPC_PROTO_INCLUDE google/protobuf/any.proto DOC "where google/protobuf/*.proto lie")

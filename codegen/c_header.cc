@@ -10,6 +10,7 @@ namespace zcrpc::codegen {
 
 using schema::Field;
 using schema::Kind;
+using schema::Message;
 
 namespace {
 
@@ -85,16 +86,22 @@ void Header::enumeration(const EnumDecl& e) {
     out_.print("$comment$  $name$ = $number$$comma$\n",
                {{"comment", c_comment(e.values[i].comment)}, {"name", e.values[i].name},
                 {"number", c_int32(e.values[i].number)}, {"comma", i + 1 < e.values.size() ? "," : ""}});
-  out_.print("};\n");
+  out_.print("};\n"
+             "const char *$name$_name($name$ value); /* as in the .proto, of aliases the first; NULL: none */\n"
+             "int32_t $name$_from_name(const char *name, size_t len, $name$ *value); /* 1 if there is one; *value else untouched */\n",
+             {{"name", e.name}});
 }
 
 void Header::extensions() {
   if (f_.extensions.empty()) return;
-  out_.print("\n/* ---- extensions: read and written by number, with zcrpc_view_ and zcrpc_encoder_ ---- */\n");
-  for (const ExtensionDecl& x : f_.extensions)
-    out_.print("$comment$enum { $name$_NUMBER = $number$ }; /* of $parent$ */\n",
-               {{"comment", c_comment(x.comment)}, {"name", x.name}, {"number", std::to_string(x.field->number)},
-                {"parent", x.field->parent->name}});
+  const Message* of = nullptr;
+  for (const ExtensionDecl& x : f_.extensions) {
+    if (x.field->parent != of)
+      out_.print("\n/* ---- extensions of $of$: for messages and encoders whose schema knows this file (see _type_in) ---- */\n",
+                 {{"of", x.field->parent->name}});
+    of = x.field->parent;
+    out_.print(c_extension(model_, x));
+  }
 }
 
 void Header::message(const MessageDecl& m) {
@@ -111,13 +118,27 @@ void Header::message(const MessageDecl& m) {
       "/* v, if it is this message. NULL: it is not, see err. */\n"
       "static inline const $m$ *$m$_checked(const zcrpc_view *v, zcrpc_error **err) { return $m$_of(zcrpc_file_view(&$file$_file, $index$, v, err)); }\n",
       {{"m", m.name}, {"file", f_.ident}, {"index", std::to_string(m.index)}});
+  out_.print("/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */\n"
+             "static inline const zcrpc_type *$m$_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &$file$_file, $index$, err); }\n",
+             {{"m", m.name}, {"file", f_.ident}, {"index", std::to_string(m.index)}});
+  if (model_.reach_extensions.count(m.type))
+    out_.print("/* As _decode and _encoder, with the extensions that the file `with` knows. */\n"
+               "static inline const $m$ *$m$_decode_in(zcrpc_file *with, const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {\n"
+               "  const zcrpc_type *type = $m$_type_in(with, err);\n"
+               "  return type ? $m$_of(zcrpc_view_decode(type, data, len, NULL, a, err)) : NULL;\n}\n"
+               "static inline zcrpc_encoder *$m$_encoder_in(zcrpc_file *with, zcrpc_error **err) {\n"
+               "  const zcrpc_type *type = $m$_type_in(with, err);\n  return type ? zcrpc_encoder_new(type, err) : NULL;\n}\n",
+               {{"m", m.name}});
   for (const FieldDecl& d : m.fields) read(m, d);
   for (const OneofDecl& o : m.oneofs) oneof(m, o);
   out_.print(
       "static inline void $m$_copy($m$_writer *w, const $m$ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, $m$_view(m)); }\n"
       "static inline void $m$_end($m$_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }\n",
       {{"m", m.name}});
-  for (const FieldDecl& d : m.fields) write_field(m, d);
+  for (const FieldDecl& d : m.fields) {
+    write_field(m, d);
+    out_.print(c_shortcuts(model_, m, d));
+  }
 }
 
 void Header::oneof(const MessageDecl& m, const OneofDecl& o) {
@@ -298,12 +319,26 @@ void Header::service(const ServiceDecl& s) {
     for (const MethodDecl& d : s.methods) method_member(d);
     out_.print("} $s$;\nzcrpc_code $s$_register(zcrpc_server *server, const $s$ *impl, zcrpc_error **err);\n", {{"s", s.name}});
   }
+  if (model_.options.server)
+    for (const MethodDecl& d : s.methods)
+      if (is_stream(d))
+        out_.print("/* The next response of $path$, for zcrpc_call_send. */\n"
+                   "static inline $out$_writer *$s$_$m$_response(zcrpc_call *c) { return $out$_write(zcrpc_call_encoder(c)); }\n",
+                   {{"path", clean_path(d.method->path)}, {"s", s.name}, {"m", d.name}, {"out", name_of(d.method->output)}});
   if (!model_.options.client) return;
   for (const MethodDecl& d : s.methods) method_client(s, d);
 }
 
 void Header::method_member(const MethodDecl& d) {
-  if (is_stream(d)) return;
+  if (is_stream(d)) {
+    out_.print("$comment$  /* Streams$which$: gets the events of each call, message NULL where there is none. */\n"
+               "  void (*$name$)(zcrpc_call *call, const zcrpc_event *event, const $in$ *message, void *user);\n",
+               {{"comment", c_comment(d.comment)}, {"name", d.name}, {"in", name_of(d.method->input)},
+                {"which", (d.method->flags & schema::kClientStream) == 0   ? " responses"
+                          : (d.method->flags & schema::kServerStream) == 0 ? " requests"
+                                                                           : " both ways"}});
+    return;
+  }
   out_.print("$comment$  zcrpc_code (*$name$)(zcrpc_call *call, const $in$ *request, $out$_writer *reply, void *user);\n",
              {{"comment", c_comment(d.comment)}, {"name", d.name}, {"in", name_of(d.method->input)}, {"out", name_of(d.method->output)}});
 }

@@ -83,6 +83,11 @@ std::string c_type(const Model& model, const Field* f) {
 
 std::string slot_of(const Field* f) {
   auto n = [](uint32_t v) { return std::to_string(v); };
+  if (f->extension) {
+    std::string run = f->parent->sparse ? "zcrpc_gen_sparse(m, " + n(uint32_t(f->parent->fields.size())) + ", " + n(f->parent->size) + ")"
+                                        : "zcrpc_gen_at(m, " + n(f->parent->extension_slot) + ")";
+    return "zcrpc_gen_extension(m, " + run + ", " + n(f->number) + ")";
+  }
   if (f->parent->sparse) return "zcrpc_gen_sparse(m, " + n(f->bit) + ", " + n(f->parent->size) + ")";
   if (f->oneof) return "zcrpc_gen_if_case(m, " + n(f->case_offset) + ", " + n(f->number) + ", " + n(f->offset) + ")";
   bool has_default = !f->repeated() && (schema::is_string(f->kind) ? f->default_bytes.size != 0 : f->default_bits != 0);

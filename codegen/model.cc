@@ -121,7 +121,7 @@ class FileReader {
       if (r.number() != message_field::kField) continue;
       const schema::Field* field = type->by_proto_name(name_of(r.text()));
       if (!field) return miss(full + "." + std::string(name_of(r.text())));
-      m.fields.push_back({field, {}, comment(below(path, message_field::kField, i++))});
+      m.fields.push_back({field, {}, comment(below(path, message_field::kField, i++)), {}});
     }
     for (const schema::Oneof& o : type->oneofs) m.oneofs.push_back({&o, {}});
     f_->messages.push_back(std::move(m));
@@ -208,6 +208,23 @@ std::set<const FileDecl*> needed_files(const Model& model, const FileDecl& f) {
   return needed;
 }
 
+// Messages that are extendable, and then those that hold one of them, until there is no further.
+void find_extensible(Model* model) {
+  std::map<const schema::Message*, std::vector<const schema::Message*>> holders;
+  std::vector<const schema::Message*> todo;
+  for (const schema::Message* m : model->schema->messages) {
+    for (const schema::Field& f : m->fields)
+      if (f.message) holders[f.message].push_back(m);
+    if (m->extendable()) todo.push_back(m);
+  }
+  while (!todo.empty()) {
+    const schema::Message* m = todo.back();
+    todo.pop_back();
+    if (!model->reach_extensions.insert(m).second) continue;
+    for (const schema::Message* h : holders[m]) todo.push_back(h);
+  }
+}
+
 }  // namespace
 
 std::string strip_proto(std::string_view path) {
@@ -233,6 +250,7 @@ std::string build_model(const std::vector<std::string_view>& files, Model* model
       model->enum_files[e.type] = &f;
     }
   }
+  find_extensible(model);
   for (auto& [path, f] : model->files) {
     std::set<const FileDecl*> needed = needed_files(*model, f);
     for (std::string_view import : f.dependencies) {

@@ -16,6 +16,7 @@ struct FieldDecl {
   const schema::Field* field = nullptr;
   std::string name;     // as it goes into C: the field's, perhaps with underscores behind it
   std::string comment;
+  std::string helper;   // of a Timestamp, a Duration or a wrapper: the name that its shortcuts are made of
 };
 
 struct OneofDecl {
@@ -92,6 +93,7 @@ struct Model {
   std::map<const schema::Enum*, const EnumDecl*> enums;
   std::map<const schema::Message*, const FileDecl*> message_files;
   std::map<const schema::Enum*, const FileDecl*> enum_files;
+  std::set<const schema::Message*> reach_extensions;  // extendable, or can hold a message that is
 };
 
 // Reads the declarations of all files, and gives them their names. Returns what is wrong, or "".
@@ -107,5 +109,8 @@ std::string strip_proto(std::string_view path);
 // The output for one file.
 std::string c_header(const Model& model, const FileDecl& f);
 std::string c_source(const Model& model, const FileDecl& f);
+// Parts of a header with a file of their own.
+std::string c_extension(const Model& model, const ExtensionDecl& x);
+std::string c_shortcuts(const Model& model, const MessageDecl& m, const FieldDecl& d);
 
 }  // namespace zcrpc::codegen

@@ -91,6 +91,18 @@ std::string upper_case(std::string s) {
   return s;
 }
 
+// What shortcuts of a field are called by, behind its name; nullptr: it has none.
+const char* shortcut_tail(const schema::Field* f) {
+  if (f->repeated() || f->kind != schema::Kind::kMessage) return nullptr;
+  switch (f->message->well_known) {
+    case schema::WellKnown::kTimestamp: case schema::WellKnown::kDuration: return "_ns";
+    case schema::WellKnown::kDoubleValue: case schema::WellKnown::kFloatValue: case schema::WellKnown::kInt64Value:
+    case schema::WellKnown::kUInt64Value: case schema::WellKnown::kInt32Value: case schema::WellKnown::kUInt32Value:
+    case schema::WellKnown::kBoolValue: case schema::WellKnown::kStringValue: case schema::WellKnown::kBytesValue: return "_value";
+    default: return nullptr;
+  }
+}
+
 class Namer {
  public:
   explicit Namer(FileDecl* f) : f_(f) {}
@@ -99,13 +111,14 @@ class Namer {
     f_->ident = claim(file_ident(f_->path, f_->package), {"_file", "_descriptor", "_fingerprints", "_imports", "_message_names"}, "");
     for (MessageDecl& m : f_->messages)
       m.name = claim(type_name(m.type->name), {"", "_writer", "_decode", "_decode_buffer", "_encoder", "_of", "_checked",
-                                               "_view", "_write", "_end", "_copy"}, "");
-    for (EnumDecl& e : f_->enums) e.name = claim(type_name(e.type->name), {""}, "");
+                                               "_view", "_write", "_end", "_copy", "_type_in", "_decode_in", "_encoder_in"}, "");
+    for (EnumDecl& e : f_->enums) e.name = claim(type_name(e.type->name), {"", "_name", "_from_name"}, "");
     for (ServiceDecl& s : f_->services) s.name = claim(type_name(s.service->name), {"", "_register"}, "");
     for (EnumDecl& e : f_->enums)
       for (EnumValueDecl& v : e.values) v.name = claim(e.name + "_" + v.name, {""}, "");
-    for (ExtensionDecl& x : f_->extensions) x.name = claim(type_name(x.field->full_name), {"_NUMBER"}, "");
+    for (ExtensionDecl& x : f_->extensions) x.name = claim(type_name(x.field->full_name), {"_NUMBER", "_has", "_count", "_get", "_put", "_put_array", "_put_buffer", "_begin"}, "");
     for (MessageDecl& m : f_->messages) fields(m);
+    for (MessageDecl& m : f_->messages) shortcuts(m);
     for (ServiceDecl& s : f_->services) methods(s);
   }
 
@@ -145,6 +158,19 @@ class Namer {
     for (OneofDecl& o : m.oneofs) o.name = claim(std::string(o.oneof->name), {""}, p + "which_");
   }
 
+  // After all fields, none of which loses its name to a shortcut.
+  void shortcuts(MessageDecl& m) {
+    const std::string p = m.name + "_";
+    for (FieldDecl& d : m.fields) {
+      const char* tail = shortcut_tail(d.field);
+      if (!tail) continue;
+      d.helper = d.name + tail;
+      while (f_->identifiers.count(p + d.helper) || f_->identifiers.count(p + "put_" + d.helper)) d.helper += '_';
+      take(p + d.helper);
+      take(p + "put_" + d.helper);
+    }
+  }
+
   void methods(ServiceDecl& s) {
     std::set<std::string> members = {"user"};
     for (MethodDecl& d : s.methods) {
@@ -152,13 +178,13 @@ class Namer {
       const std::string p = s.name + "_";
       auto clash = [&] {
         if (members.count(d.name) || is_reserved(d.name)) return true;
-        for (const char* t : {"_open", "_request", "_reply", "_next"})
+        for (const char* t : {"_open", "_request", "_reply", "_response"})
           if (f_->identifiers.count(p + d.name + t)) return true;
         return f_->identifiers.count(p + "on_" + d.name) != 0;
       };
       while (clash()) d.name += '_';
       members.insert(d.name);
-      for (const char* t : {"_open", "_request", "_reply", "_next"}) take(p + d.name + t);
+      for (const char* t : {"_open", "_request", "_reply", "_response"}) take(p + d.name + t);
       take(p + "on_" + d.name);
     }
   }

@@ -75,6 +75,21 @@ bool put_tag(Encoder* e, uint32_t tag) {
   return true;
 }
 
+// Extensions of a MessageSet are items of it: group 1 { type id = 2, message = 3 }.
+constexpr uint32_t kItemStart = 1 << 3 | 3, kItemEnd = 1 << 3 | 4, kItemType = 2 << 3, kItemMessage = 3 << 3 | 2;
+bool is_item(const Field* f) { return f->extension && f->parent->message_set; }
+
+// What comes before the length of a message, or before the fields of a group.
+bool put_message_tag(Encoder* e, const Field* f) {
+  if (!is_item(f)) [[likely]]
+    return put_tag(e, element_tag(f));
+  if (!e->room(kRoom)) return false;
+  e->p = put_varint(e->p, kItemStart);
+  e->p = put_varint(put_varint(e->p, kItemType), f->number);
+  e->p = put_varint(e->p, kItemMessage);
+  return true;
+}
+
 void append(Encoder* e, Slice s) {
   if (s.size == 0 || !e->room(s.size)) return;
   copy(e->p, s.data, s.size);
@@ -194,12 +209,13 @@ void put_view(Encoder* e, uint32_t field, schema::View v) {
     for (const zcrpc_range& r : pieces = schema::pieces(v)) n += r.len;
   if (n > wire::kMaxMessage) return fail_at(e, f, Status(Code::kResourceExhausted, "message over 2147483647 bytes"));
   bool group = f->kind == Kind::kGroup;
-  if (!put_tag(e, element_tag(f))) return;
+  if (!put_message_tag(e, f)) return;
   if (!group) e->p = put_varint(e->p, n);
   base::Buffer* holder = v ? schema::anchor_of(v)->buffer : nullptr;
   if (one.size) append_or_refer(e, one, holder);
   for (const zcrpc_range& r : pieces) append_or_refer(e, {schema::input_of(v) + r.offset, r.len}, holder);
   if (group) (void)put_tag(e, wire::tag(f->number, wire::Type::kEndGroup));
+  if (is_item(f)) (void)put_tag(e, kItemEnd);
 }
 
 void put_int64s(Encoder* e, uint32_t field, const int64_t* v, size_t n) {
@@ -267,7 +283,7 @@ void put_bytes(Encoder* e, const Field* f, Slice s) {
 }
 
 void begin_field(Encoder* e, const Field* f) {
-  if (e->is_failed || !put_tag(e, element_tag(f))) return;
+  if (e->is_failed || !put_message_tag(e, f)) return;
   bool group = f->kind == Kind::kGroup;
   (void)push(e, f, next_element(e, f), group ? uint8_t(0) : *e->guess_of(f), f->message);
 }
@@ -302,6 +318,7 @@ void end(Encoder* e) {
     if (!close_length(e, top.at, &guess, top.refs, top.first_cut)) return;
     *e->guess_of(top.field) = guess;
   }
+  if (is_item(top.field) && !put_tag(e, kItemEnd)) return;
   e->type = top.outer;
   e->last = top.last;
   e->last_count = top.last_count;

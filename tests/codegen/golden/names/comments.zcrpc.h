@@ -31,6 +31,8 @@ const names_comments_Evil *names_comments_Evil_decode_buffer(zcrpc_buffer *b, zc
 zcrpc_encoder *names_comments_Evil_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const names_comments_Evil *names_comments_Evil_checked(const zcrpc_view *v, zcrpc_error **err) { return names_comments_Evil_of(zcrpc_file_view(&names_comments_names_comments_file, 0, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *names_comments_Evil_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_comments_names_comments_file, 0, err); }
 /* ends with a backslash */
 static inline int32_t names_comments_Evil_a(const names_comments_Evil *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 /* ? ?/

@@ -77,6 +77,36 @@ zcrpc_file names_hostile_file = {
   NULL, names_hostile_message_names, names_hostile_fingerprints, NULL, NULL
 };
 
+const char *Foo_E_name(Foo_E value) {
+  static const zcrpc_gen_value values[] = {
+    {"E_A", 0},
+    {"register", 1}
+  };
+  return zcrpc_gen_enum_name(values, sizeof values / sizeof *values, value);
+}
+int32_t Foo_E_from_name(const char *name, size_t len, Foo_E *value) {
+  static const zcrpc_gen_value values[] = {
+    {"E_A", 0},
+    {"register", 1}
+  };
+  return zcrpc_gen_enum_from_name(values, sizeof values / sizeof *values, name, len, value);
+}
+
+const char *Foo_put_name(Foo_put value) {
+  static const zcrpc_gen_value values[] = {
+    {"Foo_put_x", 0},
+    {"while", 5}
+  };
+  return zcrpc_gen_enum_name(values, sizeof values / sizeof *values, value);
+}
+int32_t Foo_put_from_name(const char *name, size_t len, Foo_put *value) {
+  static const zcrpc_gen_value values[] = {
+    {"Foo_put_x", 0},
+    {"while", 5}
+  };
+  return zcrpc_gen_enum_from_name(values, sizeof values / sizeof *values, name, len, value);
+}
+
 const int_ *int__decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 0, err);
   return type ? int__of(zcrpc_view_decode(type, data, len, NULL, a, err)) : NULL;

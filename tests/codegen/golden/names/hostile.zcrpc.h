@@ -88,6 +88,8 @@ enum {
   Foo_E_E_A = 0,
   Foo_E_register = 1
 };
+const char *Foo_E_name(Foo_E value); /* as in the .proto, of aliases the first; NULL: none */
+int32_t Foo_E_from_name(const char *name, size_t len, Foo_E *value); /* 1 if there is one; *value else untouched */
 
 /* ---- enum Foo_put ---- */
 typedef int32_t Foo_put;
@@ -95,6 +97,8 @@ enum {
   Foo_put_Foo_put_x = 0,
   Foo_put_while = 5
 };
+const char *Foo_put_name(Foo_put value); /* as in the .proto, of aliases the first; NULL: none */
+int32_t Foo_put_from_name(const char *name, size_t len, Foo_put *value); /* 1 if there is one; *value else untouched */
 
 /* ---- message int ---- */
 enum { int__X = 1 };
@@ -104,6 +108,8 @@ const int_ *int__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error **er
 zcrpc_encoder *int__encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const int_ *int__checked(const zcrpc_view *v, zcrpc_error **err) { return int__of(zcrpc_file_view(&names_hostile_file, 0, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *int__type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 0, err); }
 static inline int32_t int__x(const int_ *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void int__copy(int__writer *w, const int_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, int__view(m)); }
 static inline void int__end(int__writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -117,6 +123,8 @@ const class_ *class__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error 
 zcrpc_encoder *class__encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const class_ *class__checked(const zcrpc_view *v, zcrpc_error **err) { return class__of(zcrpc_file_view(&names_hostile_file, 1, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *class__type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 1, err); }
 static inline zcrpc_slice class__int(const class_ *m) { return zcrpc_gen_string(m, zcrpc_gen_at(m, 16), "", 0); }
 static inline void class__copy(class__writer *w, const class_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, class__view(m)); }
 static inline void class__end(class__writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -131,6 +139,8 @@ const zcrpc_view_ *zcrpc_view__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zc
 zcrpc_encoder *zcrpc_view__encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const zcrpc_view_ *zcrpc_view__checked(const zcrpc_view *v, zcrpc_error **err) { return zcrpc_view__of(zcrpc_file_view(&names_hostile_file, 2, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *zcrpc_view__type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 2, err); }
 static inline int32_t zcrpc_view__zcrpc(const zcrpc_view_ *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void zcrpc_view__copy(zcrpc_view__writer *w, const zcrpc_view_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, zcrpc_view__view(m)); }
 static inline void zcrpc_view__end(zcrpc_view__writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -144,6 +154,8 @@ const x_lead *x_lead_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error 
 zcrpc_encoder *x_lead_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const x_lead *x_lead_checked(const zcrpc_view *v, zcrpc_error **err) { return x_lead_of(zcrpc_file_view(&names_hostile_file, 3, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *x_lead_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 3, err); }
 static inline int32_t x_lead__x(const x_lead *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void x_lead_copy(x_lead_writer *w, const x_lead *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, x_lead_view(m)); }
 static inline void x_lead_end(x_lead_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -157,6 +169,8 @@ const m_ *m__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error **err);
 zcrpc_encoder *m__encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const m_ *m__checked(const zcrpc_view *v, zcrpc_error **err) { return m__of(zcrpc_file_view(&names_hostile_file, 4, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *m__type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 4, err); }
 static inline const m_ *m__m(const m_ *m) { return (const m_ *)zcrpc_gen_message(m, zcrpc_gen_at(m, 16)); }
 static inline int32_t m__has_m(const m_ *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 16), 0) != 0; }
 static inline void m__copy(m__writer *w, const m_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, m__view(m)); }
@@ -175,6 +189,8 @@ const errno_ *errno__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error 
 zcrpc_encoder *errno__encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const errno_ *errno__checked(const zcrpc_view *v, zcrpc_error **err) { return errno__of(zcrpc_file_view(&names_hostile_file, 5, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *errno__type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 5, err); }
 static inline int32_t errno__errno(const errno_ *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void errno__copy(errno__writer *w, const errno_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, errno__view(m)); }
 static inline void errno__end(errno__writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -188,6 +204,8 @@ const Foo *Foo_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error **err)
 zcrpc_encoder *Foo_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const Foo *Foo_checked(const zcrpc_view *v, zcrpc_error **err) { return Foo_of(zcrpc_file_view(&names_hostile_file, 6, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *Foo_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 6, err); }
 static inline int32_t Foo_bar__(const Foo *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 32), 0); }
 static inline int32_t Foo_has_bar(const Foo *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 36), 0); }
 static inline size_t Foo_put__count(const Foo *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 16)); }
@@ -238,6 +256,8 @@ const Foo_bar_ *Foo_bar__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_er
 zcrpc_encoder *Foo_bar__encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const Foo_bar_ *Foo_bar__checked(const zcrpc_view *v, zcrpc_error **err) { return Foo_bar__of(zcrpc_file_view(&names_hostile_file, 7, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *Foo_bar__type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 7, err); }
 static inline int32_t Foo_bar__x(const Foo_bar_ *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void Foo_bar__copy(Foo_bar__writer *w, const Foo_bar_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, Foo_bar__view(m)); }
 static inline void Foo_bar__end(Foo_bar__writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -251,6 +271,8 @@ const Foo_writer_ *Foo_writer__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zc
 zcrpc_encoder *Foo_writer__encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const Foo_writer_ *Foo_writer__checked(const zcrpc_view *v, zcrpc_error **err) { return Foo_writer__of(zcrpc_file_view(&names_hostile_file, 8, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *Foo_writer__type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 8, err); }
 static inline int32_t Foo_writer__x(const Foo_writer_ *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void Foo_writer__copy(Foo_writer__writer *w, const Foo_writer_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, Foo_writer__view(m)); }
 static inline void Foo_writer__end(Foo_writer__writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -264,6 +286,8 @@ const Foo_writer__ *Foo_writer___decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, 
 zcrpc_encoder *Foo_writer___encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const Foo_writer__ *Foo_writer___checked(const zcrpc_view *v, zcrpc_error **err) { return Foo_writer___of(zcrpc_file_view(&names_hostile_file, 9, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *Foo_writer___type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 9, err); }
 static inline int32_t Foo_writer___x(const Foo_writer__ *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void Foo_writer___copy(Foo_writer___writer *w, const Foo_writer__ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, Foo_writer___view(m)); }
 static inline void Foo_writer___end(Foo_writer___writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -277,6 +301,8 @@ const Foo_bar *Foo_bar_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_erro
 zcrpc_encoder *Foo_bar_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const Foo_bar *Foo_bar_checked(const zcrpc_view *v, zcrpc_error **err) { return Foo_bar_of(zcrpc_file_view(&names_hostile_file, 10, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *Foo_bar_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 10, err); }
 static inline int32_t Foo_bar_x(const Foo_bar *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void Foo_bar_copy(Foo_bar_writer *w, const Foo_bar *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, Foo_bar_view(m)); }
 static inline void Foo_bar_end(Foo_bar_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -290,6 +316,8 @@ const Foo_of_view *Foo_of_view_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zc
 zcrpc_encoder *Foo_of_view_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const Foo_of_view *Foo_of_view_checked(const zcrpc_view *v, zcrpc_error **err) { return Foo_of_view_of(zcrpc_file_view(&names_hostile_file, 11, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *Foo_of_view_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 11, err); }
 static inline int32_t Foo_of_view_x(const Foo_of_view *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void Foo_of_view_copy(Foo_of_view_writer *w, const Foo_of_view *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, Foo_of_view_view(m)); }
 static inline void Foo_of_view_end(Foo_of_view_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
@@ -303,6 +331,8 @@ const Foo_of_ *Foo_of__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_erro
 zcrpc_encoder *Foo_of__encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const Foo_of_ *Foo_of__checked(const zcrpc_view *v, zcrpc_error **err) { return Foo_of__of(zcrpc_file_view(&names_hostile_file, 12, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *Foo_of__type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_hostile_file, 12, err); }
 static inline int32_t Foo_of__x(const Foo_of_ *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline void Foo_of__copy(Foo_of__writer *w, const Foo_of_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, Foo_of__view(m)); }
 static inline void Foo_of__end(Foo_of__writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }

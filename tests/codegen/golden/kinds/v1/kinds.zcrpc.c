@@ -208,6 +208,23 @@ zcrpc_file kinds_v1_kinds_file = {
   kinds_v1_kinds_imports, kinds_v1_kinds_message_names, kinds_v1_kinds_fingerprints, NULL, NULL
 };
 
+const char *kinds_v1_All_Color_name(kinds_v1_All_Color value) {
+  static const zcrpc_gen_value values[] = {
+    {"COLOR_NEGATIVE", -2147483647 - 1},
+    {"COLOR_UNSPECIFIED", 0},
+    {"COLOR_RED", 1}
+  };
+  return zcrpc_gen_enum_name(values, sizeof values / sizeof *values, value);
+}
+int32_t kinds_v1_All_Color_from_name(const char *name, size_t len, kinds_v1_All_Color *value) {
+  static const zcrpc_gen_value values[] = {
+    {"COLOR_NEGATIVE", -2147483647 - 1},
+    {"COLOR_RED", 1},
+    {"COLOR_UNSPECIFIED", 0}
+  };
+  return zcrpc_gen_enum_from_name(values, sizeof values / sizeof *values, name, len, value);
+}
+
 const kinds_v1_All *kinds_v1_All_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_v1_kinds_file, 0, err);
   return type ? kinds_v1_All_of(zcrpc_view_decode(type, data, len, NULL, a, err)) : NULL;
@@ -332,6 +349,11 @@ static zcrpc_code kinds_v1_Kinds_on_get_url(zcrpc_call *call, const zcrpc_view *
   return impl->get_url(call, kinds_v1_Leaf_of(request), other_v1_Thing_write(reply), impl->user);
 }
 
+static void kinds_v1_Kinds_on_watch(zcrpc_call *call, const zcrpc_event *event, const zcrpc_view *message, void *user) {
+  const kinds_v1_Kinds *impl = (const kinds_v1_Kinds *)user;
+  impl->watch(call, event, kinds_v1_Leaf_of(message), impl->user);
+}
+
 zcrpc_code kinds_v1_Kinds_register(zcrpc_server *server, const kinds_v1_Kinds *impl, zcrpc_error **err) {
   void *user = (void *)(uintptr_t)(const void *)impl;
   const zcrpc_method *method;
@@ -343,6 +365,10 @@ zcrpc_code kinds_v1_Kinds_register(zcrpc_server *server, const kinds_v1_Kinds *i
   if (!code && impl->get_url) {
     if (!(method = zcrpc_file_method(&kinds_v1_kinds_file, 0, 1, err))) return ZCRPC_FAILED_PRECONDITION;
     code = zcrpc_server_handle(server, method, NULL, kinds_v1_Kinds_on_get_url, user, err);
+  }
+  if (!code && impl->watch) {
+    if (!(method = zcrpc_file_method(&kinds_v1_kinds_file, 0, 2, err))) return ZCRPC_FAILED_PRECONDITION;
+    code = zcrpc_server_handle_events(server, method, NULL, kinds_v1_Kinds_on_watch, user, err);
   }
   return code;
 }

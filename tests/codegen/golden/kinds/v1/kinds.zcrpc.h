@@ -68,6 +68,8 @@ enum {
   kinds_v1_All_Color_COLOR_RED = 1,
   kinds_v1_All_Color_COLOR_NEGATIVE = -2147483647 - 1
 };
+const char *kinds_v1_All_Color_name(kinds_v1_All_Color value); /* as in the .proto, of aliases the first; NULL: none */
+int32_t kinds_v1_All_Color_from_name(const char *name, size_t len, kinds_v1_All_Color *value); /* 1 if there is one; *value else untouched */
 
 /* ---- message kinds.v1.All ---- */
 /* Every kind of field.
@@ -81,6 +83,8 @@ const kinds_v1_All *kinds_v1_All_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, 
 zcrpc_encoder *kinds_v1_All_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_v1_All *kinds_v1_All_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_v1_All_of(zcrpc_file_view(&kinds_v1_kinds_file, 0, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_v1_All_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_v1_kinds_file, 0, err); }
 static inline double kinds_v1_All_f_double(const kinds_v1_All *m) { return zcrpc_gen_double(zcrpc_gen_at(m, 16), 0); }
 static inline float kinds_v1_All_f_float(const kinds_v1_All *m) { return zcrpc_gen_float(zcrpc_gen_at(m, 80), 0); }
 static inline int64_t kinds_v1_All_f_int64(const kinds_v1_All *m) { return zcrpc_gen_i64(zcrpc_gen_at(m, 24), 0); }
@@ -138,6 +142,9 @@ static inline google_protobuf_Timestamp_writer *kinds_v1_All_begin_when(kinds_v1
   return (google_protobuf_Timestamp_writer *)(void *)w;
 }
 static inline void kinds_v1_All_put_when(kinds_v1_All_writer *w, const google_protobuf_Timestamp *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 20, google_protobuf_Timestamp_view(m)); }
+/* In nanoseconds since 1970; absent: 0. */
+static inline zcrpc_code kinds_v1_All_when_ns(const kinds_v1_All *m, int64_t *ns, zcrpc_error **err) { return zcrpc_view_time(google_protobuf_Timestamp_view(kinds_v1_All_when(m)), ns, err); }
+static inline void kinds_v1_All_put_when_ns(kinds_v1_All_writer *w, int64_t ns) { zcrpc_encoder_put_time((zcrpc_encoder *)(void *)w, 20, ns); }
 static inline other_v1_Thing_writer *kinds_v1_All_begin_thing(kinds_v1_All_writer *w) {
   zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 21);
   return (other_v1_Thing_writer *)(void *)w;
@@ -157,6 +164,8 @@ const kinds_v1_Leaf *kinds_v1_Leaf_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a
 zcrpc_encoder *kinds_v1_Leaf_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_v1_Leaf *kinds_v1_Leaf_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_v1_Leaf_of(zcrpc_file_view(&kinds_v1_kinds_file, 1, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_v1_Leaf_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_v1_kinds_file, 1, err); }
 static inline zcrpc_slice kinds_v1_Leaf_name(const kinds_v1_Leaf *m) { return zcrpc_gen_string(m, zcrpc_gen_at(m, 16), "", 0); }
 static inline int32_t kinds_v1_Leaf_value(const kinds_v1_Leaf *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 24), 0); }
 static inline void kinds_v1_Leaf_copy(kinds_v1_Leaf_writer *w, const kinds_v1_Leaf *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Leaf_view(m)); }
@@ -173,6 +182,8 @@ const kinds_v1_Optional *kinds_v1_Optional_decode_buffer(zcrpc_buffer *b, zcrpc_
 zcrpc_encoder *kinds_v1_Optional_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_v1_Optional *kinds_v1_Optional_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_v1_Optional_of(zcrpc_file_view(&kinds_v1_kinds_file, 2, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_v1_Optional_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_v1_kinds_file, 2, err); }
 static inline double kinds_v1_Optional_f_double(const kinds_v1_Optional *m) { return zcrpc_gen_double(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t kinds_v1_Optional_has_f_double(const kinds_v1_Optional *m) { return zcrpc_gen_bit(m, 0); }
 static inline int64_t kinds_v1_Optional_f_int64(const kinds_v1_Optional *m) { return zcrpc_gen_i64(zcrpc_gen_at(m, 24), 0); }
@@ -214,6 +225,8 @@ const kinds_v1_Repeated *kinds_v1_Repeated_decode_buffer(zcrpc_buffer *b, zcrpc_
 zcrpc_encoder *kinds_v1_Repeated_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_v1_Repeated *kinds_v1_Repeated_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_v1_Repeated_of(zcrpc_file_view(&kinds_v1_kinds_file, 3, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_v1_Repeated_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_v1_kinds_file, 3, err); }
 static inline size_t kinds_v1_Repeated_f_double_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 16)); }
 static inline double kinds_v1_Repeated_f_double(const kinds_v1_Repeated *m, size_t i) { return zcrpc_gen_double_at(m, zcrpc_gen_at(m, 16), i); }
 static inline size_t kinds_v1_Repeated_f_float_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 24)); }
@@ -307,6 +320,8 @@ const kinds_v1_Maps *kinds_v1_Maps_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a
 zcrpc_encoder *kinds_v1_Maps_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_v1_Maps *kinds_v1_Maps_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_v1_Maps_of(zcrpc_file_view(&kinds_v1_kinds_file, 4, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_v1_Maps_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_v1_kinds_file, 4, err); }
 static inline size_t kinds_v1_Maps_strings_count(const kinds_v1_Maps *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 16)); }
 static inline zcrpc_slice kinds_v1_Maps_strings_key_at(const kinds_v1_Maps *m, size_t i) { return zcrpc_gen_string(m, zcrpc_gen_entry(m, zcrpc_gen_at(m, 16), i, 16, 0), "", 0); }
 static inline zcrpc_slice kinds_v1_Maps_strings_value_at(const kinds_v1_Maps *m, size_t i) { return zcrpc_gen_string(m, zcrpc_gen_entry(m, zcrpc_gen_at(m, 16), i, 16, 8), "", 0); }
@@ -423,6 +438,8 @@ const kinds_v1_Oneof *kinds_v1_Oneof_decode_buffer(zcrpc_buffer *b, zcrpc_arena 
 zcrpc_encoder *kinds_v1_Oneof_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_v1_Oneof *kinds_v1_Oneof_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_v1_Oneof_of(zcrpc_file_view(&kinds_v1_kinds_file, 5, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_v1_Oneof_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_v1_kinds_file, 5, err); }
 static inline zcrpc_slice kinds_v1_Oneof_before(const kinds_v1_Oneof *m) { return zcrpc_gen_string(m, zcrpc_gen_at(m, 16), "", 0); }
 static inline int32_t kinds_v1_Oneof_number(const kinds_v1_Oneof *m) { return zcrpc_gen_i32(zcrpc_gen_if_case(m, 40, 2, 24), 0); }
 static inline int32_t kinds_v1_Oneof_has_number(const kinds_v1_Oneof *m) { return zcrpc_gen_if_case(m, 40, 2, 24) != NULL; }
@@ -462,6 +479,8 @@ const kinds_v1_Wide *kinds_v1_Wide_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a
 zcrpc_encoder *kinds_v1_Wide_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_v1_Wide *kinds_v1_Wide_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_v1_Wide_of(zcrpc_file_view(&kinds_v1_kinds_file, 6, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_v1_Wide_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_v1_kinds_file, 6, err); }
 static inline int64_t kinds_v1_Wide_a1(const kinds_v1_Wide *m) { return zcrpc_gen_i64(zcrpc_gen_sparse(m, 0, 24), 0); }
 static inline int64_t kinds_v1_Wide_a2(const kinds_v1_Wide *m) { return zcrpc_gen_i64(zcrpc_gen_sparse(m, 1, 24), 0); }
 static inline int64_t kinds_v1_Wide_a3(const kinds_v1_Wide *m) { return zcrpc_gen_i64(zcrpc_gen_sparse(m, 2, 24), 0); }
@@ -633,6 +652,8 @@ const kinds_v1_Empty *kinds_v1_Empty_decode_buffer(zcrpc_buffer *b, zcrpc_arena 
 zcrpc_encoder *kinds_v1_Empty_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_v1_Empty *kinds_v1_Empty_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_v1_Empty_of(zcrpc_file_view(&kinds_v1_kinds_file, 7, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_v1_Empty_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_v1_kinds_file, 7, err); }
 static inline void kinds_v1_Empty_copy(kinds_v1_Empty_writer *w, const kinds_v1_Empty *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Empty_view(m)); }
 static inline void kinds_v1_Empty_end(kinds_v1_Empty_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
 
@@ -644,8 +665,12 @@ typedef struct kinds_v1_Kinds {
 /* Says it again. */
   zcrpc_code (*again)(zcrpc_call *call, const kinds_v1_All *request, kinds_v1_All_writer *reply, void *user);
   zcrpc_code (*get_url)(zcrpc_call *call, const kinds_v1_Leaf *request, other_v1_Thing_writer *reply, void *user);
+  /* Streams responses: gets the events of each call, message NULL where there is none. */
+  void (*watch)(zcrpc_call *call, const zcrpc_event *event, const kinds_v1_Leaf *message, void *user);
 } kinds_v1_Kinds;
 zcrpc_code kinds_v1_Kinds_register(zcrpc_server *server, const kinds_v1_Kinds *impl, zcrpc_error **err);
+/* The next response of /kinds.v1.Kinds/Watch, for zcrpc_call_send. */
+static inline kinds_v1_All_writer *kinds_v1_Kinds_watch_response(zcrpc_call *c) { return kinds_v1_All_write(zcrpc_call_encoder(c)); }
 
 /* /kinds.v1.Kinds/Again: open, write the request, get the reply (borrowed from the call; NULL: see err), zcrpc_call_release. */
 zcrpc_call *kinds_v1_Kinds_again_open(zcrpc_channel *ch, const zcrpc_options *o, zcrpc_error **err);

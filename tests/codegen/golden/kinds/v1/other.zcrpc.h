@@ -31,6 +31,8 @@ const other_v1_Thing *other_v1_Thing_decode_buffer(zcrpc_buffer *b, zcrpc_arena 
 zcrpc_encoder *other_v1_Thing_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const other_v1_Thing *other_v1_Thing_checked(const zcrpc_view *v, zcrpc_error **err) { return other_v1_Thing_of(zcrpc_file_view(&other_v1_kinds_v1_other_file, 0, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *other_v1_Thing_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &other_v1_kinds_v1_other_file, 0, err); }
 static inline zcrpc_slice other_v1_Thing_id(const other_v1_Thing *m) { return zcrpc_gen_string(m, zcrpc_gen_at(m, 16), "", 0); }
 static inline void other_v1_Thing_copy(other_v1_Thing_writer *w, const other_v1_Thing *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, other_v1_Thing_view(m)); }
 static inline void other_v1_Thing_end(other_v1_Thing_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }

@@ -51,6 +51,21 @@ zcrpc_file kinds_two_kinds_v1_proto2_file = {
   NULL, kinds_two_kinds_v1_proto2_message_names, kinds_two_kinds_v1_proto2_fingerprints, NULL, NULL
 };
 
+const char *kinds_two_Closed_name(kinds_two_Closed value) {
+  static const zcrpc_gen_value values[] = {
+    {"CLOSED_A", 1},
+    {"CLOSED_B", 2}
+  };
+  return zcrpc_gen_enum_name(values, sizeof values / sizeof *values, value);
+}
+int32_t kinds_two_Closed_from_name(const char *name, size_t len, kinds_two_Closed *value) {
+  static const zcrpc_gen_value values[] = {
+    {"CLOSED_A", 1},
+    {"CLOSED_B", 2}
+  };
+  return zcrpc_gen_enum_from_name(values, sizeof values / sizeof *values, name, len, value);
+}
+
 const kinds_two_Two *kinds_two_Two_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_two_kinds_v1_proto2_file, 0, err);
   return type ? kinds_two_Two_of(zcrpc_view_decode(type, data, len, NULL, a, err)) : NULL;

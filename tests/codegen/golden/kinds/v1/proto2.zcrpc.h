@@ -38,6 +38,8 @@ enum {
   kinds_two_Closed_CLOSED_A = 1,
   kinds_two_Closed_CLOSED_B = 2
 };
+const char *kinds_two_Closed_name(kinds_two_Closed value); /* as in the .proto, of aliases the first; NULL: none */
+int32_t kinds_two_Closed_from_name(const char *name, size_t len, kinds_two_Closed *value); /* 1 if there is one; *value else untouched */
 
 /* ---- message kinds.two.Two ---- */
 enum { kinds_two_Two_ID = 1, kinds_two_Two_ANSWER = 2, kinds_two_Two_GREETING = 3, kinds_two_Two_RAW = 4, kinds_two_Two_PI = 5, kinds_two_Two_INF = 6, kinds_two_Two_ON = 7, kinds_two_Two_LOW = 8, kinds_two_Two_HIGH = 9, kinds_two_Two_LOW32 = 10, kinds_two_Two_CLOSED = 11, kinds_two_Two_PART = 12, kinds_two_Two_PARTS = 13, kinds_two_Two_LIST = 14, kinds_two_Two_UNPACKED = 15, kinds_two_Two_ONE = 16, kinds_two_Two_TWO = 17 };
@@ -47,6 +49,17 @@ const kinds_two_Two *kinds_two_Two_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a
 zcrpc_encoder *kinds_two_Two_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_two_Two *kinds_two_Two_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_two_Two_of(zcrpc_file_view(&kinds_two_kinds_v1_proto2_file, 0, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_two_Two_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_two_kinds_v1_proto2_file, 0, err); }
+/* As _decode and _encoder, with the extensions that the file `with` knows. */
+static inline const kinds_two_Two *kinds_two_Two_decode_in(zcrpc_file *with, const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
+  const zcrpc_type *type = kinds_two_Two_type_in(with, err);
+  return type ? kinds_two_Two_of(zcrpc_view_decode(type, data, len, NULL, a, err)) : NULL;
+}
+static inline zcrpc_encoder *kinds_two_Two_encoder_in(zcrpc_file *with, zcrpc_error **err) {
+  const zcrpc_type *type = kinds_two_Two_type_in(with, err);
+  return type ? zcrpc_encoder_new(type, err) : NULL;
+}
 static inline int32_t kinds_two_Two_id(const kinds_two_Two *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 96), 0); }
 static inline int32_t kinds_two_Two_has_id(const kinds_two_Two *m) { return zcrpc_gen_bit(m, 0); }
 static inline int32_t kinds_two_Two_answer(const kinds_two_Two *m) { return zcrpc_gen_i32(zcrpc_gen_if_bit(m, 1, 100), 42); }
@@ -124,6 +137,8 @@ const kinds_two_Two_Part *kinds_two_Two_Part_decode_buffer(zcrpc_buffer *b, zcrp
 zcrpc_encoder *kinds_two_Two_Part_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_two_Two_Part *kinds_two_Two_Part_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_two_Two_Part_of(zcrpc_file_view(&kinds_two_kinds_v1_proto2_file, 1, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_two_Two_Part_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_two_kinds_v1_proto2_file, 1, err); }
 static inline int32_t kinds_two_Two_Part_x(const kinds_two_Two_Part *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 24), 0); }
 static inline int32_t kinds_two_Two_Part_has_x(const kinds_two_Two_Part *m) { return zcrpc_gen_bit(m, 0); }
 static inline size_t kinds_two_Two_Part_y_count(const kinds_two_Two_Part *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 16)); }
@@ -142,15 +157,25 @@ const kinds_two_Two_Parts *kinds_two_Two_Parts_decode_buffer(zcrpc_buffer *b, zc
 zcrpc_encoder *kinds_two_Two_Parts_encoder(zcrpc_error **err); /* a new one; zcrpc_encoder_free */
 /* v, if it is this message. NULL: it is not, see err. */
 static inline const kinds_two_Two_Parts *kinds_two_Two_Parts_checked(const zcrpc_view *v, zcrpc_error **err) { return kinds_two_Two_Parts_of(zcrpc_file_view(&kinds_two_kinds_v1_proto2_file, 2, v, err)); }
+/* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
+static inline const zcrpc_type *kinds_two_Two_Parts_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_two_kinds_v1_proto2_file, 2, err); }
 static inline int32_t kinds_two_Two_Parts_z(const kinds_two_Two_Parts *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t kinds_two_Two_Parts_has_z(const kinds_two_Two_Parts *m) { return zcrpc_gen_bit(m, 0); }
 static inline void kinds_two_Two_Parts_copy(kinds_two_Two_Parts_writer *w, const kinds_two_Two_Parts *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_two_Two_Parts_view(m)); }
 static inline void kinds_two_Two_Parts_end(kinds_two_Two_Parts_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
 static inline void kinds_two_Two_Parts_put_z(kinds_two_Two_Parts_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
-/* ---- extensions: read and written by number, with zcrpc_view_ and zcrpc_encoder_ ---- */
-enum { kinds_two_note_NUMBER = 100 }; /* of kinds.two.Two */
-enum { kinds_two_marks_NUMBER = 101 }; /* of kinds.two.Two */
+/* ---- extensions of kinds.two.Two: for messages and encoders whose schema knows this file (see _type_in) ---- */
+enum { kinds_two_note_NUMBER = 100 };
+static inline int32_t kinds_two_note_has(const kinds_two_Two *m) { return zcrpc_gen_extension(m, zcrpc_gen_at(m, 88), 100) != NULL; }
+static inline zcrpc_slice kinds_two_note_get(const kinds_two_Two *m) { return zcrpc_gen_string(m, zcrpc_gen_extension(m, zcrpc_gen_at(m, 88), 100), "", 0); }
+static inline void kinds_two_note_put(kinds_two_Two_writer *w, const char *s, size_t len) { zcrpc_encoder_put_string((zcrpc_encoder *)(void *)w, 100, s, len); }
+static inline void kinds_two_note_put_buffer(kinds_two_Two_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 100, b, offset, len); }
+enum { kinds_two_marks_NUMBER = 101 };
+static inline size_t kinds_two_marks_count(const kinds_two_Two *m) { return zcrpc_gen_count(zcrpc_gen_extension(m, zcrpc_gen_at(m, 88), 101)); }
+static inline int32_t kinds_two_marks_get(const kinds_two_Two *m, size_t i) { return zcrpc_gen_i32_at(m, zcrpc_gen_extension(m, zcrpc_gen_at(m, 88), 101), i); }
+static inline void kinds_two_marks_put(kinds_two_Two_writer *w, int32_t v) { zcrpc_encoder_put_int64((zcrpc_encoder *)(void *)w, 101, (int64_t)v); }
+static inline void kinds_two_marks_put_array(kinds_two_Two_writer *w, const int32_t *v, size_t n) { zcrpc_encoder_put_array((zcrpc_encoder *)(void *)w, 101, v, n); }
 
 #ifdef __cplusplus
 }
