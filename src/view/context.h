@@ -25,6 +25,7 @@ enum FrameFlag : uint32_t {
   kPiece = 32,    // a further piece of a message that has come before
   kDiscard = 64,  // a map entry whose closed enum value is unknown: the whole of it is an unknown field
   kExtension = 128,  // the field is an extension
+  kItem = 256,    // a MessageSet's item: the walk goes on at `resume`, behind the item
 };
 
 // Beside each open message: the state of its parent, to which the walk returns, and what closes it.
@@ -40,6 +41,7 @@ struct Frame {
   uint32_t begin;            // input offset of its payload (flags other than 0)
   uint32_t tag_begin;        // input offset of its tag (flags other than 0)
   uint32_t first;            // kEntry: place of the first entry of this run
+  uint32_t resume;           // kItem: input offset
 };
 
 struct Walk {
@@ -169,6 +171,8 @@ uint8_t* append(Context* c, const Target& to, uint32_t width, uint32_t n);
 // Where rows find the open message: its own offset, or that of a stub that will forward to it. 0 with a fault.
 uint32_t message_id(Context* c);
 uint32_t resolve(Context* c, uint32_t id);
+// Passes a group by, whose start tag is at `start` and ends at p; nullptr with a fault.
+const uint8_t* skip_group(Context* c, const uint8_t* start, const uint8_t* p, uint32_t tag);
 // Input [from, to) is an unknown field of the open message; number: or a bare unknown number of that closed enum.
 bool push_unknown(Context* c, uint32_t from, uint32_t to, uint32_t number = 0);
 
@@ -207,6 +211,10 @@ bool leave_group(Context* c, uint32_t number, const uint8_t* tag, const uint8_t*
 uint32_t count_elements(Context* c, const Target& to, const uint8_t* p);
 // The message of the slot s that a further piece is to be merged with; 0: none.
 uint32_t present_message(Context* c, const Target& to, const uint8_t* s);
+
+// message_set.cc: the item whose start tag is at `start`, and ends at p.
+bool set_item(Context* c, const uint8_t* start, const uint8_t* p);
+inline constexpr uint32_t kItemStart = wire::tag(1, wire::Type::kStartGroup);
 
 // sparse.cc
 uint8_t* reopen_sparse(Context* c, const Table* t, uint32_t at);  // into a frame; nullptr with a fault

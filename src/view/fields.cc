@@ -62,13 +62,7 @@ bool skip_unknown(Context* c, const uint8_t* start, const uint8_t* p, uint32_t t
       next = read_length(c, p, &n, nullptr);
       if (next) next += n;
       break;
-    case Type::kStartGroup: {
-      wire::Fault fault;
-      const uint8_t* at;
-      next = wire::skip_value(p, true_end(c), tag, uint32_t(c->depth_end - c->sp), &fault, &at);
-      if (!next) return fail(c, from_wire(fault), fault == wire::Fault::kTruncated ? start : at, nullptr);
-      break;
-    }
+    case Type::kStartGroup: next = skip_group(c, start, p, tag); break;
     default: next = read_number(c, p, wire::tag_type(tag), &v, nullptr);
   }
   if (!next) return false;
@@ -249,6 +243,13 @@ const uint8_t* read_length(Context* c, const uint8_t* p, uint32_t* n, const Fiel
   return q;
 }
 
+const uint8_t* skip_group(Context* c, const uint8_t* start, const uint8_t* p, uint32_t tag) {
+  wire::Fault fault;
+  const uint8_t *at, *next = wire::skip_value(p, true_end(c), tag, uint32_t(c->depth_end - c->sp), &fault, &at);
+  if (!next) fail(c, from_wire(fault), fault == wire::Fault::kTruncated ? start : at, nullptr);
+  return next;
+}
+
 uint8_t* slot(Context* c, const Target& to) {
   const Table* t = c->walk.t;
   if (!to.field->extension) return c->walk.m + to.entry->offset;
@@ -399,6 +400,7 @@ bool slow_field(Context* c) {
   const uint8_t* p = wire::read_tag(start, true_end(c), &tag, &fault);
   if (!p) return fail(c, fault == wire::Fault::kTruncated ? Fault::kTruncatedTag : from_wire(fault), start, nullptr);
   if (wire::tag_type(tag) == Type::kEndGroup) return leave_group(c, wire::tag_number(tag), start, p);
+  if (tag == kItemStart && c->walk.t->message->message_set) return set_item(c, start, p);
   const Target to = find_target(c->walk.t, wire::tag_number(tag));
   const Frame* const open = c->sp;
   if (known_field(c, to, start, p, tag)) return true;

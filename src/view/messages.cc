@@ -256,7 +256,7 @@ Left close_message(Context* c) {
   }
   c->sp = f;
   if (c->lazy) c->sp_end = f;
-  w = {w.p, f->end, f->m, f->t, f->has};
+  w = {f->flags & kItem ? c->base + f->resume : w.p, f->end, f->m, f->t, f->has};
   const Target to = frame_target(f);
   const uint32_t first = f->flags ? f->first : 0;
   if (f->flags & kSparse && !store_place(c, to, f->left, place)) return Left::kFault;

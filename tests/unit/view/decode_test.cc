@@ -279,6 +279,64 @@ void dropped_unknown_fields_leave_no_row(void**) {
   refuses(kTree, bytes + tag(777777, 3), 14, "", "group without its end", base::Code::kInvalidArgument, limits);
 }
 
+// ---- MessageSet ---------------------------------------------------------------------------------------------------
+
+string item(const string& type_id, const string& message, bool type_first) {
+  return tag(1, 3) + (type_first ? type_id + message : message + type_id) + tag(1, 4);
+}
+
+void items_of_a_message_set_are_extensions_in_either_order(void**) {
+  const schema::Message *set = type("viewtest.two.Set"), *element = type("viewtest.two.SetElement");
+  const schema::Field* known = set->extension(1547769);
+  assert_non_null(known);
+  const string id = num(2, 1547769), payload = num(1, 5) + sub(2, item(id, sub(3, num(1, 6)), false));
+  for (size_t i = 0; i < oracle::schemas().size(); i++) {
+    for (bool first : {true, false}) {
+      for (bool lazy : {true, false}) {
+        for (bool slack : {true, false}) {
+          view::Limits limits;
+          limits.lazy = lazy;
+          const string bytes = item(num(2, 99), sub(3, "\xff"), first) + item(id, sub(3, payload) + num(9, 1), first) + sub(77, "x") +
+                               item(id, sub(3, sub(3, string(300, 'q'))), first) + item(id, "", first);
+          Decoded d(type("viewtest.two.Set", i), bytes, slack, limits);
+          schema::View v = accepts(d);
+          assert_true(view::open_all(v, &d.arena).ok());
+          const schema::Field* own = schema::type_of(v)->extension(1547769);
+          schema::View e = schema::sub_message(v, own);
+          assert_non_null(e);
+          assert_int_equal(schema::number(e, element->by_number(1)), 5);
+          assert_int_equal(schema::string(e, element->by_number(3)).size, 300);
+          schema::View inner = schema::sub_message(schema::sub_message(e, schema::type_of(e)->by_number(2)), own);
+          assert_non_null(inner);
+          assert_int_equal(schema::number(inner, element->by_number(1)), 6);
+          assert_int_equal(schema::pieces(e).size(), 2);
+          // The stranger, the field that is none, and the item without a message, as they came.
+          auto rows = schema::unknown(v);
+          assert_int_equal(rows.size(), 3);
+          assert_int_equal(rows[0].offset, 0);
+          assert_int_equal(rows[0].len, item(num(2, 99), sub(3, "\xff"), first).size());
+          assert_int_equal(rows[1].len, 4);
+          assert_int_equal(rows[2].offset + rows[2].len, bytes.size());
+        }
+      }
+    }
+  }
+  // An extension as a field of its own is fine too.
+  Decoded plain(set, sub(1547769, num(1, 8)), true);
+  assert_int_equal(schema::number(schema::sub_message(accepts(plain), known), element->by_number(1)), 8);
+}
+
+void a_broken_item_tells_byte_and_path(void**) {
+  const string id = num(2, 1547769);
+  refuses("viewtest.two.HasSet", sub(1, item(id, sub(3, "\x08"), true)), 10, "set.[viewtest.two.SetElement.element].id", "truncated varint");
+  refuses("viewtest.two.HasSet", sub(1, tag(1, 3) + id), 2, "set", "group without its end");
+  refuses("viewtest.two.HasSet", sub(1, tag(1, 3) + id + tag(2, 4)), 7, "set", "end of a group that is not open");
+  string bytes = item(id, sub(3, ""), true);
+  for (int i = 0; i < 50; i++) bytes = item(id, sub(3, sub(2, bytes)), true);
+  Decoded d(type("viewtest.two.Set"), bytes, true);
+  assert_int_equal(d.status.code(), base::Code::kResourceExhausted);
+}
+
 // ---- Merging: what must not get lost ------------------------------------------------------------------------------
 
 void a_failed_second_occurrence_is_a_failed_decode(void**) {
@@ -538,6 +596,8 @@ int main() {
       cmocka_unit_test(a_child_is_opened_once_and_then_kept),
       cmocka_unit_test(many_pieces_of_a_closed_child_are_not_quadratic),
       cmocka_unit_test(dropped_unknown_fields_leave_no_row),
+      cmocka_unit_test(items_of_a_message_set_are_extensions_in_either_order),
+      cmocka_unit_test(a_broken_item_tells_byte_and_path),
       cmocka_unit_test(a_failed_second_occurrence_is_a_failed_decode),
       cmocka_unit_test(a_merged_message_lists_its_pieces_in_order),
       cmocka_unit_test(groups_of_several_pieces_are_listed_without_their_tags),
