@@ -56,6 +56,9 @@ def run(command, **more):
 # ---- Fetching
 
 def fetch():
+    for tool in ('npm', 'cargo'):
+        if not shutil.which(tool):
+            die(f'{tool} is not there: scripts/deps check installs it')
     DEPS.mkdir(parents=True, exist_ok=True)
     for package in NPM_PACKAGES:
         name = package.rsplit('@', 1)[0].replace('@', '').replace('/', '-')
