@@ -327,6 +327,10 @@ bool Connection::update_interest() {
   // A peer that does not take its answers gets no more of them, and pipelined requests have a cap.
   bool read = shut_ || (out_.size() < worker_->config().high_water && held_.size() < worker_->config().pipelined && !(current_ && current_->choked()));
   if (read == reading_ && write == writing_) return true;
+  if (read && !reading_ && stream_) {  // which may hold what the socket's readiness does not tell of
+    resume_ = true;
+    expect_by(worker_->loop()->now());
+  }
   reading_ = read;
   writing_ = write;
   return worker_->loop()->modify(&handler_, (read ? uint32_t(EPOLLIN) : 0u) | (write ? uint32_t(EPOLLOUT) : 0u));
@@ -399,6 +403,8 @@ void Connection::expect_by(int64_t due) {
 }
 
 void Connection::on_timer() {
+  if (std::exchange(resume_, false)) ready(EPOLLIN);
+  if (dead_) return;
   int64_t now = worker_->loop()->now();
   int64_t due = check(now);
   if (!dead_) expect_by(std::max(due, now + kMs));

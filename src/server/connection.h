@@ -121,6 +121,7 @@ class Connection {
   bool draining_ = false, ending_ = false, shut_ = false, saw_settings_ = false, pinged_ = false;
   bool reading_ = true, writing_ = false;  // what the loop waits for
   bool eof_ = false;
+  bool resume_ = false;                    // the timer is set to read from stream_
   bool in_ready_ = false, flush_due_ = false;  // while the socket is read, its flush waits for the end of that
   uint8_t seen_ = 0;                       // bytes of the preface
   uint8_t peer_size_ = 0;

@@ -224,8 +224,8 @@ bool ServerCall::pump() {
     s.sending.swap(&s.filling);
   }
   if (s.sending.empty() && !s.ending && (s.begun || !s.headers_gone.load())) return false;
-  bool first = !s.begun;
-  if (first && !begin_answer()) return false;
+  bool starts = !s.begun;
+  if (starts && !begin_answer()) return false;
   s.pieces.clear();
   bool good = s.sending.pieces(&s.pieces);
   if (good && request_.text() && s.sending.size()) {
@@ -245,7 +245,7 @@ bool ServerCall::pump() {
     conn_->fail_later();
     return false;
   }
-  conn_->stream(this, {s.pieces.data(), s.pieces.size()}, first, s.ending);
+  conn_->stream(this, {s.pieces.data(), s.pieces.size()}, starts, s.ending);
   return true;
 }
 

@@ -285,6 +285,37 @@ static void a_slow_reader_gets_all_in_the_end(void **state) {
   secure_close(&slow);
 }
 
+/* Above the cap of pipelined requests reading stops, while OpenSSL holds some that the socket no longer tells of. */
+static void pipelined_requests_go_on_after_a_pause(void **state) {
+  enum { REQUESTS = 150, BODY = 1000 };
+  static char in[1 << 20];
+  char one[2048], m[64];
+  size_t n = message(m, "never"), have = 0, answers = 0;
+  int h, k;
+  secure s;
+  (void)state;
+  assert_true(secure_open(&s, port_plain, NULL));
+  h = snprintf(one, sizeof one, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nContent-Length: %zu\r\n\r\n", n);
+  memcpy(one + h, m, n);
+  assert_int_equal(SSL_write(s.ssl, one, h + (int)n), h + (int)n);
+  while (!atomic_load(&kept)) usleep(1000);
+  h = snprintf(one, sizeof one, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nContent-Length: %d\r\n\r\n\x1a\xe8\x07", BODY + 3);
+  memset(one + h, 'p', BODY);
+  for (int i = 0; i < REQUESTS; i++) assert_int_equal(SSL_write(s.ssl, one, h + BODY), h + BODY);
+  usleep(100000);
+  zcrpc_call_finish(atomic_load(&kept), NULL);
+  release_kept();
+  while (answers < REQUESTS + 1) {
+    k = SSL_read(s.ssl, in + have, (int)(sizeof in - 1 - have));
+    if (k <= 0) fail_msg("after %zu answers the connection ended", answers);
+    have += (size_t)k;
+    in[have] = 0;
+    answers = 0;
+    for (char *p = in; (p = strstr(p, "HTTP/1.1 200")); p++) answers++;
+  }
+  secure_close(&s);
+}
+
 static void a_listener_needs_a_certificate(void **state) {
   zcrpc_error *err = NULL;
   zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_TLS, NULL);
@@ -312,6 +343,7 @@ int main(void) {
       cmocka_unit_test(clear_text_on_a_tls_port_ends),
       cmocka_unit_test(curl_speaks_both_versions),
       cmocka_unit_test(a_slow_reader_gets_all_in_the_end),
+      cmocka_unit_test(pipelined_requests_go_on_after_a_pause),
       cmocka_unit_test(a_listener_needs_a_certificate),
       cmocka_unit_test(certificates_change_without_a_stop),
   };
