@@ -132,6 +132,8 @@ bool merge_field(Encoder* e, Node* to, Node* from, const MaskNode* mask, uint32_
   if (mask->whole) {
     if ((flags & kMaskReplaceMessages) && !clear_field(e, to, f)) return false;
     if (!there) return true;
+  } else if (!there && live_member(e, to, f) != f) {
+    return !e->is_failed;  // nothing to clear in it, and no reason to make it, which might unset another member of its oneof
   }
   Node* source = there ? open_child(e, from, f) : new_node(e->edit, f->message);
   if (!source) {

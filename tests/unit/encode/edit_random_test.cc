@@ -1,10 +1,15 @@
 // Edits against libprotobuf: the same random changes to a message of theirs and to an encoder over a view of its bytes.
 #include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/field_mask.pb.h>
+#include <google/protobuf/util/field_mask_util.h>
+#include <google/protobuf/util/message_differencer.h>
 
 #include <deque>
 
 #include "encode_test.h"
 #include "random_message.h"
+#include "schema/compare.h"
+#include "schema/mask.h"
 
 namespace {
 
@@ -443,6 +448,176 @@ void an_edit_that_touches_nothing_passes_every_byte(void**) {
   }
 }
 
+// ---- Masks
+
+// Some paths of a type, a few of them deep.
+std::string random_paths(Random* r, const pb::Descriptor* d) {
+  std::string paths;
+  for (size_t n = 1 + r->below(6); n; n--) {
+    const pb::Descriptor* at = d;
+    std::string path;
+    for (int depth = 0; depth < 3; depth++) {
+      const FieldDescriptor* f = at->field(int(r->below(uint64_t(at->field_count()))));
+      path += (path.empty() ? "" : ".") + f->name();
+      if (f->is_repeated() || f->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || f->message_type()->field_count() == 0 || r->chance(40)) break;
+      at = f->message_type();
+    }
+    if (!paths.empty()) paths += ",";
+    paths += path;
+  }
+  return paths;
+}
+
+pb::FieldMask theirs_of(const schema::Paths& paths) {
+  pb::FieldMask m;
+  for (std::string_view p : paths) m.add_paths(std::string(p));
+  return m;
+}
+
+// Their trim leaves extensions, which a mask of theirs cannot name.
+void drop_extensions(pb::Message* m, const schema::MaskNode* mask) {
+  if (mask->whole) return;
+  const pb::Reflection* r = m->GetReflection();
+  std::vector<const FieldDescriptor*> set;
+  r->ListFields(*m, &set);
+  for (const FieldDescriptor* f : set)
+    if (f->is_extension()) r->ClearField(m, f);
+  for (const schema::MaskNode* child : mask->children()) {
+    const FieldDescriptor* f = m->GetDescriptor()->FindFieldByNumber(int(child->field->number));
+    if (!child->whole && r->HasField(*m, f)) drop_extensions(r->MutableMessage(m, f), child);
+  }
+}
+
+// Their merge makes every message that a path leads through, and so may unset a oneof for nothing; ours does not.
+void drop_made(pb::Message* m, const pb::Message& before, const pb::Message& source, const schema::MaskNode* mask) {
+  const pb::Reflection* r = m->GetReflection();
+  for (const schema::MaskNode* child : mask->children()) {
+    const FieldDescriptor* f = m->GetDescriptor()->FindFieldByNumber(int(child->field->number));
+    if (child->whole) continue;
+    if (!r->HasField(before, f) && !r->HasField(source, f)) r->ClearField(m, f);
+    else drop_made(r->MutableMessage(m, f), r->GetMessage(before, f), r->GetMessage(source, f), child);
+  }
+}
+bool leads_through_oneof(const schema::MaskNode* mask) {
+  for (const schema::MaskNode* child : mask->children())
+    if (!child->whole && (child->field->oneof || leads_through_oneof(child))) return true;
+  return false;
+}
+
+void masks_agree(void**) {
+  World w;
+  for (int i = 0; i < rounds(); i++) {
+    Random r{uint64_t(i) + 7000000};
+    w.drop();
+    w.log.clear();
+    const char* type = kTypes[r.below(7)];
+    const pb::Descriptor* d = w.pool.FindMessageTypeByName(type);
+    std::string a = random_paths(&r, d), b = random_paths(&r, d);
+    // Lists.
+    schema::Paths x, y, both, all;
+    assert_true(schema::split_paths(a, &x) && schema::split_paths(b, &y) && all.append(x.data(), x.size()) && all.append(y.data(), y.size()));
+    pb::FieldMask p = theirs_of(x), q = theirs_of(y), want;
+    schema::normalise_paths(&x);
+    schema::normalise_paths(&y);
+    schema::normalise_paths(&all);
+    assert_true(schema::intersect_paths(x, y, &both));
+    pb::util::FieldMaskUtil::ToCanonicalForm(p, &want);
+    assert_string_equal(pb::util::FieldMaskUtil::ToString(theirs_of(x)).c_str(), pb::util::FieldMaskUtil::ToString(want).c_str());
+    pb::util::FieldMaskUtil::Union(p, q, &want);
+    assert_string_equal(pb::util::FieldMaskUtil::ToString(theirs_of(all)).c_str(), pb::util::FieldMaskUtil::ToString(want).c_str());
+    pb::util::FieldMaskUtil::Intersect(p, q, &want);
+    assert_string_equal(pb::util::FieldMaskUtil::ToString(theirs_of(both)).c_str(), pb::util::FieldMaskUtil::ToString(want).c_str());
+    for (std::string_view path : y)
+      assert_int_equal(schema::paths_cover(x, path), pb::util::FieldMaskUtil::IsPathInFieldMask(std::string(path), p));
+    // Applied.
+    base::Arena arena;
+    auto mask = schema::mask_compile(w.types[type], a, schema::kMaskStrict, &arena);
+    assert_true(mask.ok());
+    std::string in = w.random(&r, type), other = w.random(&r, type);
+    if (r.chance(30)) in += w.random(&r, type);
+    auto m = w.make(type), o = w.make(type);
+    if (!m->ParsePartialFromString(in) || !o->ParsePartialFromString(other)) continue;
+    schema::View v = w.view(&r, type, in, &w.arena), from = w.view(&r, type, other, &w.other);
+    encode::edit(w.encoder, v);
+    w.log = "mask " + a + "\n";
+    if (r.chance(50)) {
+      w.log += "trim\n";
+      pb::util::FieldMaskUtil::TrimMessage(p, m.get());
+      encode::trim_to(w.encoder, *mask);
+      drop_extensions(m.get(), *mask);
+    } else {
+      bool messages = r.chance(50), repeated = r.chance(50);
+      w.log += "merge " + std::to_string(messages) + std::to_string(repeated) + "\n";
+      pb::util::FieldMaskUtil::MergeOptions options;
+      options.set_replace_message_fields(messages);
+      options.set_replace_repeated_fields(repeated);
+      if (leads_through_oneof(*mask)) continue;
+      auto before = w.make(type);
+      before->CopyFrom(*m);
+      pb::util::FieldMaskUtil::MergeMessageTo(*o, p, options, m.get());
+      drop_made(m.get(), *before, *o, *mask);
+      encode::merge_masked(w.encoder, from, *mask, (messages ? encode::kMaskReplaceMessages : 0) | (repeated ? encode::kMaskReplaceRepeated : 0));
+    }
+    equal_to_theirs(&w, type, *m, finished(w.encoder), in);
+  }
+}
+
+// ---- Deterministic encoding, equality, hash
+
+std::string sorted(World* w, const char* type, schema::View v) {
+  encode::reset(w->encoder, w->types[type]);
+  encode::put_deterministic(w->encoder, v);
+  return finished(w->encoder);
+}
+
+void deterministic_bytes_are_libprotobufs(void**) {
+  World w;
+  for (int i = 0; i < rounds(); i++) {
+    Random r{uint64_t(i) + 8000000};
+    w.drop();
+    const char* type = kTypes[r.below(std::size(kTypes) - 3)];
+    std::string in = w.random(&r, type);
+    if (r.chance(50)) in += w.random(&r, type);
+    auto m = w.make(type);
+    if (!m->ParsePartialFromString(in)) continue;
+    schema::View v = w.view(&r, type, in, &w.arena);
+    std::string want = deterministic(*m), ours = sorted(&w, type, v);
+    if (want != ours) fprintf(stderr, "%s\nin   %s\nwant %s\nours %s\n", type, hex(in).c_str(), hex(want).c_str(), hex(ours).c_str());
+    assert_true(want == ours);
+    assert_true(sorted(&w, type, w.view(&r, type, ours, &w.other)) == ours);
+  }
+}
+
+void equality_is_theirs_and_hashes_follow(void**) {
+  World w;
+  size_t equal_ones = 0;
+  for (int i = 0; i < rounds(); i++) {
+    Random r{uint64_t(i) + 9000000};
+    w.drop();
+    const char* type = kTypes[r.below(std::size(kTypes) - 3)];
+    std::string in = w.random(&r, type);
+    auto m = w.make(type), o = w.make(type);
+    if (!m->ParsePartialFromString(in)) continue;
+    o->CopyFrom(*m);
+    schema::View v = w.view(&r, type, in, &w.arena);
+    encode::edit(w.encoder, v);
+    Editor(&w, &r).change(o.get(), 2, int(r.below(3)));
+    // In another order: maps of generated code come out as their hash has it.
+    std::string out = o->SerializePartialAsString();
+    schema::View u = w.view(&r, type, out, &w.other);
+    if (!u) continue;
+    bool want = deterministic(*m) == deterministic(*o);
+    schema::Equal got = schema::equal(v, u);
+    if (got != (want ? schema::Equal::kYes : schema::Equal::kNo)) fprintf(stderr, "%s %d\n%s\n%s\n%s\n", type, int(got), w.log.c_str(), hex(in).c_str(), hex(out).c_str());
+    assert_int_equal(int(got), want);
+    assert_int_equal(int(schema::equal(u, v)), want);
+    assert_int_equal(schema::hash(v, 5) == schema::hash(u, 5), want);
+    equal_ones += want;
+    w.log.clear();
+  }
+  assert_true(equal_ones > size_t(rounds()) / 10);
+}
+
 }  // namespace
 
 int main() {
@@ -450,6 +625,9 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(the_same_edits_give_the_same_message),
       cmocka_unit_test(an_edit_that_touches_nothing_passes_every_byte),
+      cmocka_unit_test(masks_agree),
+      cmocka_unit_test(deterministic_bytes_are_libprotobufs),
+      cmocka_unit_test(equality_is_theirs_and_hashes_follow),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
