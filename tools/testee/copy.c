@@ -178,6 +178,22 @@ static int message(struct copy *c, const zcrpc_view *v) {
   return 1;
 }
 
+void copy_rest(const zcrpc_view *v, zcrpc_encoder *e) {
+  struct copy c;
+  zcrpc_error *err = NULL;
+  const zcrpc_type *t = zcrpc_view_type(v);
+  zcrpc_field_info f;
+  size_t i;
+  c.mode = MODE_GENERATED;
+  c.e = e;
+  c.arena = NULL;
+  c.err = &err;
+  f.struct_size = sizeof f;
+  for (i = 0; zcrpc_type_extension_at(t, i, &f); i++)
+    if (zcrpc_view_has(v, f.number)) field(&c, v, &f);
+  unknown(&c, v);
+}
+
 zcrpc_code copy_message(enum mode mode, const zcrpc_view *v, zcrpc_encoder *e, zcrpc_arena *a, zcrpc_error **err) {
   struct copy c;
   c.mode = mode;

@@ -61,7 +61,7 @@ struct work {
   const struct generated *g;
   const zcrpc_type *type;
   zcrpc_options *format;
-  zcrpc_buffer *parsed, *result; /* parsed: from JSON or text */
+  zcrpc_buffer *parsed, *copy, *result; /* parsed: from JSON or text */
   zcrpc_error *err;
 };
 
@@ -73,62 +73,57 @@ static void answer_error(uint32_t field, zcrpc_error *err) {
 }
 static void answer_text(uint32_t field, const char *text) { write_response(field, text, strlen(text)); }
 
-static zcrpc_encoder *new_encoder(struct work *w) {
-  return w->g ? w->g->encoder(&w->err) : zcrpc_encoder_new(w->type, &w->err);
+static const zcrpc_view *decode(struct work *w, zcrpc_slice wire) {
+  if (w->g) return w->g->decode(wire.data, wire.len, w->t->arena, &w->err);
+  return zcrpc_view_decode(w->type, wire.data, wire.len, w->t->mode == MODE_LAZY ? w->t->lazy : NULL, w->t->arena, &w->err);
 }
 
-/* The payload as a view, however it came; NULL after an answer. */
-static const zcrpc_view *parse(struct work *w) {
+/* The payload, however it came, read and written again field by field; NULL: it is malformed. Of a lazy view this opens
+ * every sub-message, and so finds what is wrong in it. */
+static zcrpc_buffer *parse(struct work *w) {
   zcrpc_slice wire = w->r->payload;
   const zcrpc_view *v;
+  zcrpc_encoder *e;
+  zcrpc_buffer *copy = NULL;
   if (w->r->input != 1) {
     w->parsed = zcrpc_type_convert(w->type, w->r->input == 2 ? ZCRPC_JSON : ZCRPC_TEXT, wire.data, wire.len, ZCRPC_PROTO, w->format, &w->err);
     if (!w->parsed) return NULL;
     zcrpc_buffer_slice(w->parsed, &wire);
   }
-  if (w->g) return w->g->decode(wire.data, wire.len, w->t->arena, &w->err);
-  v = zcrpc_view_decode(w->type, wire.data, wire.len, w->t->mode == MODE_LAZY ? w->t->lazy : NULL, w->t->arena, &w->err);
-  /* Lazy: what is wrong in a sub-message shows when it is opened; every one is, before there is an answer. */
-  if (v && w->t->mode == MODE_LAZY && zcrpc_view_open_all(v, w->t->arena, &w->err) != ZCRPC_OK) return NULL;
-  return v;
+  v = decode(w, wire);
+  if (!v) return NULL;
+  e = w->g ? w->g->encoder(&w->err) : zcrpc_encoder_new(w->type, &w->err);
+  if (!e) return NULL;
+  if (w->g) w->g->copy(v, e);
+  if (w->g || copy_message(w->t->mode, v, e, w->t->arena, &w->err) == ZCRPC_OK) copy = zcrpc_encoder_finish(e, &w->err);
+  zcrpc_encoder_free(e);
+  return copy;
 }
 
-/* Binary is written by the copy; JSON and text are printed from the copy too, so that all of it is seen. */
-static int serialize(struct work *w, const zcrpc_view *v) {
-  zcrpc_encoder *e = new_encoder(w);
-  zcrpc_buffer *copied = NULL;
+/* JSON and text are printed from the copy, so that all of it is seen. */
+static zcrpc_buffer *print(struct work *w) {
   zcrpc_slice wire;
-  if (!e) return 0;
-  if (w->g) w->g->copy(v, e);
-  else if (copy_message(w->t->mode, v, e, w->t->arena, &w->err) != ZCRPC_OK) goto done;
-  copied = zcrpc_encoder_finish(e, &w->err);
-  if (!copied) goto done;
-  if (w->r->output == FORMAT_PROTOBUF) {
-    w->result = zcrpc_buffer_retain(copied);
-  } else {
-    zcrpc_buffer_slice(copied, &wire);
-    v = w->g ? w->g->decode(wire.data, wire.len, w->t->arena, &w->err)
-             : zcrpc_view_decode(w->type, wire.data, wire.len, w->t->mode == MODE_LAZY ? w->t->lazy : NULL, w->t->arena, &w->err);
-    if (v) w->result = zcrpc_view_print(v, w->r->output == FORMAT_JSON ? ZCRPC_JSON : ZCRPC_TEXT, w->format, &w->err);
-  }
-done:
-  zcrpc_buffer_release(copied);
-  zcrpc_encoder_free(e);
-  return w->result != NULL;
+  const zcrpc_view *v;
+  zcrpc_buffer_slice(w->copy, &wire);
+  v = decode(w, wire);
+  return v ? zcrpc_view_print(v, w->r->output == FORMAT_JSON ? ZCRPC_JSON : ZCRPC_TEXT, w->format, &w->err) : NULL;
 }
 
 static void answer(struct work *w) {
   static const uint32_t fields[] = {0, PROTOBUF_PAYLOAD, JSON_PAYLOAD, 0, TEXT_PAYLOAD};
-  const zcrpc_view *v = parse(w);
   zcrpc_slice s;
-  if (!v) {
+  w->copy = parse(w);
+  if (!w->copy) {
     answer_error(PARSE_ERROR, w->err);
-  } else if (!serialize(w, v)) {
-    answer_error(SERIALIZE_ERROR, w->err);
-  } else {
-    zcrpc_buffer_slice(w->result, &s);
-    write_response(fields[w->r->output], s.data, s.len);
+    return;
   }
+  w->result = w->r->output == FORMAT_PROTOBUF ? zcrpc_buffer_retain(w->copy) : print(w);
+  if (!w->result) {
+    answer_error(SERIALIZE_ERROR, w->err);
+    return;
+  }
+  zcrpc_buffer_slice(w->result, &s);
+  write_response(fields[w->r->output], s.data, s.len);
 }
 
 static void serve(struct testee *t, const struct request *r) {
@@ -154,7 +149,7 @@ static void serve(struct testee *t, const struct request *r) {
   name[r->type.len] = 0;
   if (t->mode == MODE_GENERATED) {
     w.g = find_generated(r->type);
-    w.type = w.g ? w.g->type(&w.err) : NULL;
+    w.type = w.g ? generated_type(w.g, &w.err) : NULL;
   } else {
     w.type = zcrpc_schema_type(t->schema, name);
   }
@@ -169,6 +164,7 @@ static void serve(struct testee *t, const struct request *r) {
   answer(&w);
   zcrpc_options_free(w.format);
   zcrpc_buffer_release(w.result);
+  zcrpc_buffer_release(w.copy);
   zcrpc_buffer_release(w.parsed);
   zcrpc_error_free(w.err);
   zcrpc_arena_reset(t->arena);

@@ -22,6 +22,23 @@ add_custom_command(OUTPUT ${testee_set} ${testee_dir}/set.inc
   DEPENDS ${testee_files} VERBATIM)
 set_source_files_properties(testee/set.c PROPERTIES OBJECT_DEPENDS ${testee_dir}/set.inc)
 
+# What the generated mode needs: the generated code, and, from its headers, a copy of every message through it.
+set(testee_types ${testee_protos})
+foreach(name any duration field_mask struct timestamp wrappers)
+  list(APPEND testee_types google/protobuf/${name}.proto)
+endforeach()
+list(TRANSFORM testee_types REPLACE "\\.proto$" ".zcrpc.h" OUTPUT_VARIABLE testee_headers)
+list(TRANSFORM testee_headers PREPEND ${testee_dir}/)
+zcrpc_program(testee-write-copies SOURCES testee/write_copies.c LIBS zcrpc)
+add_custom_command(OUTPUT ${testee_dir}/copies.inc
+  COMMAND testee-write-copies ${testee_set} ${testee_dir}/copies.inc ${testee_headers}
+  DEPENDS testee-write-copies ${testee_set} ${testee_headers} VERBATIM)
+set_source_files_properties(testee/generated.c PROPERTIES OBJECT_DEPENDS ${testee_dir}/copies.inc)
+
 zcrpc_program(zcrpc-protobuf-testee SOURCES testee/main.c testee/envelope.c testee/copy.c testee/generated.c testee/set.c LIBS zcrpc)
 target_include_directories(zcrpc-protobuf-testee PRIVATE ${testee_dir})
+set(ZCRPC_PROTOC ${ZCRPC_NPM_PROTOC})
+zcrpc_generate(TARGET zcrpc-protobuf-testee IMPORT_DIRS ${ZCRPC_PBCONF}/include ${CMAKE_CURRENT_SOURCE_DIR}/testee OUT_DIR ${testee_dir}
+  PROTOS testee_all.proto ${testee_types})
+unset(ZCRPC_PROTOC)
 target_compile_definitions(zcrpc-protobuf-testee PRIVATE TESTEE_SET="${testee_set}")

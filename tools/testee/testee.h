@@ -36,14 +36,18 @@ void write_response(uint32_t field, const char *data, size_t len);
 /* copy.c: v, field by field through the getters, into e. a: v's arena, for sub-messages that have to be opened. */
 zcrpc_code copy_message(enum mode mode, const zcrpc_view *v, zcrpc_encoder *e, zcrpc_arena *a, zcrpc_error **err);
 
+/* Extensions and unknown fields alone, for generated code, which has no accessors for them here. */
+void copy_rest(const zcrpc_view *v, zcrpc_encoder *e);
+
 /* generated.c. A type of the test protos by its full name as generated code knows it; NULL: none. */
 struct generated {
   const char *name;
   const zcrpc_view *(*decode)(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err);
   zcrpc_encoder *(*encoder)(zcrpc_error **err);
-  const zcrpc_type *(*type)(zcrpc_error **err);
   void (*copy)(const zcrpc_view *v, zcrpc_encoder *e);
 };
 const struct generated *find_generated(zcrpc_slice name);
+/* Its type among all types of the test protos, for JSON and text, where an Any may hold any of them. */
+const zcrpc_type *generated_type(const struct generated *g, zcrpc_error **err);
 
 #endif
