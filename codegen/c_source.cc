@@ -106,7 +106,7 @@ void Source::enumeration(const EnumDecl& e) {
   std::vector<const schema::EnumValue*> by_number, by_name;
   for (const schema::EnumValue& v : e.type->values) by_number.push_back(&v);
   by_name = by_number;
-  std::stable_sort(by_number.begin(), by_number.end(), [](auto* a, auto* b) { return a->number < b->number; });
+  std::sort(by_number.begin(), by_number.end(), [](auto* a, auto* b) { return a->number != b->number ? a->number < b->number : a < b; });
   by_number.erase(std::unique(by_number.begin(), by_number.end(), [](auto* a, auto* b) { return a->number == b->number; }), by_number.end());
   std::sort(by_name.begin(), by_name.end(), [](auto* a, auto* b) { return a->name < b->name; });
   auto rows = [](const std::vector<const schema::EnumValue*>& values) {
