@@ -157,6 +157,7 @@ void Connection::stream_http1(ServerCall* c, std::span<const base::Piece> pieces
 
 void Connection::answered_http1() {
   answered_ = true;
+  if (draining_) keep_alive_ = false;  // it began after a stream's head had gone
   if (!ended_ && parser_.head().has_body() && keep_alive_) {
     linger_due_ns_ = worker_->loop()->now() + worker_->config().body_grace_ms * kMs;
     expect_by(linger_due_ns_);

@@ -17,6 +17,7 @@ static int start_attached(void **state) {
   alarm(170);
   server_make(NULL);
   assert_int_equal(zcrpc_server_route(server, method("s.S/Turn"), NULL, TAG, NULL), ZCRPC_OK);
+  assert_int_equal(zcrpc_server_route(server, method("s.S/Chat"), NULL, TAG + 1, NULL), ZCRPC_OK);
   loop = zcrpc_loop_new(NULL, NULL);
   assert_int_equal(zcrpc_server_attach(server, loop, NULL), ZCRPC_OK);
   return 0;
@@ -337,6 +338,82 @@ static void an_event_queued_in_a_turn_that_takes_none_is_not_announced(void **st
   assert_int_equal(events[0].kind, ZCRPC_EVENT_RELEASED);
 }
 
+/* A chat answered by operations alone: credits, messages with room asked for, trailers; in order, once each. */
+static void a_stream_cannot_be_served_by_turns(void **state) {
+  char q[128], own[8][64], meta[64], order[64] = "";
+  zcrpc_op ops[16];
+  uint32_t count = 0, done = 0;
+  (void)state;
+  for (int with_arena = 0; with_arena < 2; with_arena++) {
+    pthread_t t;
+    size_t n = enveloped(q, "one");
+    n += enveloped(q + n, "two");
+    n += enveloped(q + n, "three");
+    zcrpc_meta_head head = {6, 1};
+    memcpy(meta, &head, sizeof head);
+    memcpy(meta + sizeof head, "x-tail9", 7);
+    order[0] = 0;
+    done = count = 0;
+    h2_open(&c);
+    stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, q, n);
+    pthread_create(&t, NULL, run_client, &c);
+    for (int64_t end = now_ms() + 10000; !done && now_ms() < end;) {
+      zcrpc_turn turn = turn_of(100, with_arena);
+      uint32_t used = 0;
+      turn.ops = ops;
+      turn.op_count = count;
+      turn.op_base = (const uint8_t *)own;
+      turn.op_base_len = sizeof own;
+      assert_int_equal(zcrpc_loop_turn(loop, &turn, NULL), ZCRPC_OK);
+      assert_int_equal(turn.ops_done, count);
+      count = 0;
+      for (uint32_t i = 0; i < turn.event_count; i++) {
+        const zcrpc_event *e = &events[i];
+        zcrpc_op op = {.target = e->call};
+        assert_int_equal(e->tag, TAG + 1);
+        strcat(order, (const char *[]){"", "R", "", "M", "H", "W", "", "D"}[e->kind]);
+        if (e->kind == ZCRPC_EVENT_REQUEST) {
+          assert_int_equal(e->flags, 0);
+          assert_int_equal(e->len, 0);
+          op.kind = ZCRPC_OP_READ;
+          op.value = 5;
+          ops[count++] = op;
+        } else if (e->kind == ZCRPC_EVENT_MESSAGE) {
+          const char *bytes = with_arena ? (const char *)arena + e->data : (const char *)(uintptr_t)e->data;
+          assert_true(e->index != 0 && e->index_len > 0);
+          memcpy(own[used], bytes, e->len);
+          op.kind = ZCRPC_OP_SEND;
+          op.flags = used == 0 ? ZCRPC_OP_ASK_ROOM : 0;
+          op.data = used * sizeof own[0];
+          op.len = e->len;
+          ops[count++] = op;
+          used++;
+        } else if (e->kind == ZCRPC_EVENT_HALF_CLOSE) {
+          memcpy(own[7], meta, sizeof head + 7);
+          op.kind = ZCRPC_OP_FINISH;
+          op.flags = ZCRPC_OP_NO_MESSAGE;
+          op.meta = 7 * sizeof own[0];
+          op.meta_len = sizeof head + 7;
+          ops[count++] = op;
+        } else if (e->kind == ZCRPC_EVENT_DONE) {
+          assert_int_equal(e->value, ZCRPC_OK);
+          done = 1;
+        }
+      }
+    }
+    pthread_join(t, NULL);
+    assert_true(done);
+    char *w = strchr(order, 'W'); /* as it comes; the rest has its order */
+    if (w) memmove(w, w + 1, strlen(w));
+    assert_string_equal(order, "RMMMHD");
+    assert_int_equal(s->got, n);
+    assert_memory_equal(s->body, q, n);
+    assert_string_equal(field(s, "grpc-status"), "0");
+    assert_string_equal(field(s, "x-tail"), "9");
+    h2_free(&c);
+  }
+}
+
 static void run_takes_routes_that_it_cannot_serve(void **state) {
   zcrpc_error *err = NULL;
   (void)state;
@@ -368,6 +445,7 @@ int main(void) {
       cmocka_unit_test(the_loop_does_not_nest_in_another_poller),
       cmocka_unit_test(a_client_that_leaves_gets_no_done),
       cmocka_unit_test(an_event_queued_in_a_turn_that_takes_none_is_not_announced),
+      cmocka_unit_test(a_stream_cannot_be_served_by_turns),
       cmocka_unit_test(run_takes_routes_that_it_cannot_serve),
       cmocka_unit_test(a_drained_server_does_not_say_so),
   };
