@@ -139,13 +139,15 @@ uint32_t zcrpc_view_which(const zcrpc_view* v, uint32_t field) {
   return set ? set->number : 0;
 }
 
-uint64_t zcrpc_view_uint64(const zcrpc_view* v, uint32_t field) {
-  const Field* f = singular(from_c(v), field, is_integer);
-  return f ? schema::number(from_c(v), f) : 0;
+// user: the public function, for the message of debug builds.
+static uint64_t integer(const zcrpc_view* v, uint32_t field, const char* user = __builtin_FUNCTION()) {
+  View m = from_c(v, user);
+  const Field* f = singular(m, field, is_integer);
+  return f ? schema::number(m, f) : 0;
 }
-
-int64_t zcrpc_view_int64(const zcrpc_view* v, uint32_t field) { return int64_t(zcrpc_view_uint64(v, field)); }
-int32_t zcrpc_view_int32(const zcrpc_view* v, uint32_t field) { return int32_t(uint32_t(zcrpc_view_uint64(v, field))); }
+uint64_t zcrpc_view_uint64(const zcrpc_view* v, uint32_t field) { return integer(v, field); }
+int64_t zcrpc_view_int64(const zcrpc_view* v, uint32_t field) { return int64_t(integer(v, field)); }
+int32_t zcrpc_view_int32(const zcrpc_view* v, uint32_t field) { return int32_t(uint32_t(integer(v, field))); }
 
 double zcrpc_view_double(const zcrpc_view* v, uint32_t field) {
   const Field* f = singular(from_c(v), field, is_float);
@@ -167,12 +169,12 @@ size_t zcrpc_view_count(const zcrpc_view* v, uint32_t field) {
   return f && f->repeated() ? schema::elements(from_c(v), f).count : 0;
 }
 
-uint64_t zcrpc_view_uint64_at(const zcrpc_view* v, uint32_t field, size_t i) {
-  Element e = element(from_c(v), field, i, is_integer);
+static uint64_t integer_at(const zcrpc_view* v, uint32_t field, size_t i, const char* user = __builtin_FUNCTION()) {
+  Element e = element(from_c(v, user), field, i, is_integer);
   return e.field ? e.number() : 0;
 }
-
-int64_t zcrpc_view_int64_at(const zcrpc_view* v, uint32_t field, size_t i) { return int64_t(zcrpc_view_uint64_at(v, field, i)); }
+uint64_t zcrpc_view_uint64_at(const zcrpc_view* v, uint32_t field, size_t i) { return integer_at(v, field, i); }
+int64_t zcrpc_view_int64_at(const zcrpc_view* v, uint32_t field, size_t i) { return int64_t(integer_at(v, field, i)); }
 
 double zcrpc_view_double_at(const zcrpc_view* v, uint32_t field, size_t i) {
   Element e = element(from_c(v), field, i, is_float);
