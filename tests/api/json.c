@@ -119,6 +119,50 @@ static void errors_tell_code_place_and_path(void **state) {
   zcrpc_error_free(err);
 }
 
+static void text_format_converts_like_the_others(void **state) {
+  static const char wire[] = "\x90\x01\x00\x08\x07", unknown[] = "\x08\x07\xf8\x7f\x05";
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_FORMAT, NULL);
+  zcrpc_error *err = NULL;
+  (void)state;
+  assert_bytes(CONVERT(ZCRPC_PROTO, wire, ZCRPC_TEXT, NULL, NULL), "i32: 7 opt_i32: 0");
+  assert_buffer(CONVERT(ZCRPC_TEXT, "opt_i32: 0, i32: 0x7", ZCRPC_PROTO, NULL, NULL), wire, 5);
+  assert_bytes(CONVERT(ZCRPC_TEXT, "sub < i32: 1 >", ZCRPC_JSON, NULL, NULL), "{\"sub\":{\"i32\":1}}");
+  assert_bytes(CONVERT(ZCRPC_JSON, "{\"sub\":{}}", ZCRPC_TEXT, NULL, NULL), "sub {}");
+  assert_int_equal(zcrpc_options_set_int(o, ZCRPC_FORMAT_UNKNOWN_FIELDS, 1, NULL), ZCRPC_OK);
+  assert_bytes(CONVERT(ZCRPC_PROTO, unknown, ZCRPC_TEXT, o, NULL), "i32: 7 2047: 5");
+  assert_int_equal(zcrpc_options_set_int(o, ZCRPC_FORMAT_PRETTY, 1, NULL), ZCRPC_OK);
+  assert_bytes(CONVERT(ZCRPC_PROTO, unknown, ZCRPC_TEXT, o, NULL), "i32: 7\n2047: 5");
+  zcrpc_options_free(o);
+  assert_null(CONVERT(ZCRPC_TEXT, "sub {\n  i32: x\n}", ZCRPC_PROTO, NULL, &err));
+  assert_int_equal(zcrpc_error_code(err), ZCRPC_INVALID_ARGUMENT);
+  assert_string_equal(zcrpc_error_message(err), "line 2, column 8: expected an integer");
+  assert_string_equal(zcrpc_error_path(err), "sub.i32");
+  assert_int_equal(zcrpc_error_offset(err), 13);
+  zcrpc_error_free(err);
+}
+
+static void one_call_prints_a_message_for_a_log(void **state) {
+  static const char wire[] = "\x08\x07\x72\x04\xc3\xa9\xc3\xa9\xf8\x7f\x05";
+  zcrpc_arena *arena = zcrpc_arena_new(NULL);
+  const zcrpc_view *v = zcrpc_view_decode(all, wire, sizeof wire - 1, NULL, arena, NULL);
+  char line[64], small[18];
+  (void)state;
+  assert_non_null(v);
+  assert_int_equal(zcrpc_view_debug(v, line, sizeof line), 28);
+  assert_string_equal(line, "i32: 7 text: \"\xc3\xa9\xc3\xa9\" 2047: 5");
+  /* Cut between characters. */
+  assert_int_equal(zcrpc_view_debug(v, small, sizeof small), 17);
+  assert_string_equal(small, "i32: 7 text: \"...");
+  assert_int_equal(zcrpc_view_debug(v, small, 3), 2);
+  assert_string_equal(small, "..");
+  assert_int_equal(zcrpc_view_debug(v, small, 1), 0);
+  assert_string_equal(small, "");
+  assert_int_equal(zcrpc_view_debug(v, NULL, 5), 0);
+  assert_int_equal(zcrpc_view_debug(NULL, small, sizeof small), 0);
+  assert_string_equal(small, "");
+  zcrpc_arena_free(arena);
+}
+
 static void wrong_arguments_are_told(void **state) {
   zcrpc_error *err = NULL;
   (void)state;
@@ -128,7 +172,7 @@ static void wrong_arguments_are_told(void **state) {
   assert_null(zcrpc_type_convert(all, ZCRPC_PROTO, NULL, 3, ZCRPC_JSON, NULL, &err));
   assert_int_equal(zcrpc_error_code(err), ZCRPC_INVALID_ARGUMENT);
   zcrpc_error_free(err);
-  assert_null(zcrpc_type_convert(all, 3, "", 0, ZCRPC_JSON, NULL, &err));
+  assert_null(zcrpc_type_convert(all, 4, "", 0, ZCRPC_JSON, NULL, &err));
   assert_int_equal(zcrpc_error_code(err), ZCRPC_INVALID_ARGUMENT);
   zcrpc_error_free(err);
   assert_null(zcrpc_view_print(NULL, 0, NULL, &err));
@@ -182,6 +226,8 @@ int main(void) {
       cmocka_unit_test(a_view_prints_whole_or_in_part),
       cmocka_unit_test(options_shape_the_text),
       cmocka_unit_test(errors_tell_code_place_and_path),
+      cmocka_unit_test(text_format_converts_like_the_others),
+      cmocka_unit_test(one_call_prints_a_message_for_a_log),
       cmocka_unit_test(wrong_arguments_are_told),
       cmocka_unit_test(large_results_outlive_what_made_them),
       cmocka_unit_test(every_failed_allocation_is_resource_exhausted),
