@@ -148,7 +148,7 @@ static void one_call_prints_a_message_for_a_log(void **state) {
   char line[64], small[18];
   (void)state;
   assert_non_null(v);
-  assert_int_equal(zcrpc_view_debug(v, line, sizeof line), 28);
+  assert_int_equal(zcrpc_view_debug(v, line, sizeof line), 27);
   assert_string_equal(line, "i32: 7 text: \"\xc3\xa9\xc3\xa9\" 2047: 5");
   /* Cut between characters. */
   assert_int_equal(zcrpc_view_debug(v, small, sizeof small), 17);
