@@ -5,6 +5,7 @@
 namespace zcrpc::base {
 namespace {
 constexpr size_t kFirstBlock = 4096;
+constexpr size_t kSteadyBlock = size_t(1) << 20;  // blocks double up to here: beyond, a large arena would hold far more than it uses
 constexpr size_t kLargest = SIZE_MAX / 4;
 }  // namespace
 
@@ -80,11 +81,10 @@ void Arena::free_blocks(Block* keep) {
   }
 }
 
-bool Arena::add_block(size_t least) {
+bool Arena::add_block(size_t least, bool exactly) {
   if (!a_ || least > kLargest) return false;
-  size_t size = blocks_ ? blocks_->size * 2 : kFirstBlock;
-  if (size > kLargest) size = kLargest;
-  if (size < want_) size = want_;
+  size_t size = exactly ? least : !blocks_ ? kFirstBlock : blocks_->size < kSteadyBlock / 2 ? blocks_->size * 2 : kSteadyBlock;
+  if (size < want_ && !exactly) size = want_;
   if (size < least) size = least;
   size = (size + 7) & ~size_t(7);
   auto* b = static_cast<Block*>(a_->alloc(sizeof(Block) + size, a_->user));
@@ -118,21 +118,26 @@ uint8_t* Arena::region_open(size_t least, size_t* capacity) {
   return cur_;
 }
 
+// Exactly as far as it is asked to: the caller doubles, and has a budget of real bytes.
 uint8_t* Arena::region_grow(uint8_t* region, size_t used, size_t least, size_t* capacity) {
-  Block* old = blocks_;
-  size_t old_reserve = want_;
-  if (used * 2 > want_ && used < kLargest) want_ = used * 2;
-  bool got = add_block(least);
-  want_ = old_reserve;
-  if (!got) return nullptr;
-  memcpy(cur_, region, used);
-  // Nothing but the region lay in the old block: give it back at once, so that the peak is two blocks, not a chain.
-  if (old && region == start(old)) {
-    blocks_->next = old->next;
-    reserved_ -= old->size;
-    a_->free(old, sizeof(Block) + old->size, a_->user);
+  if (!blocks_ || region != start(blocks_)) {
+    if (!add_block(least, true)) return nullptr;
+    memcpy(cur_, region, used);
+    *capacity = size_t(end_ - cur_);
+    return cur_;
   }
-  *capacity = size_t(end_ - cur_);
+  // Nothing but the region lies in the block, so the block itself grows: a system that can moves large ones without a
+  // copy, and there are never two of them.
+  if (least > kLargest) return nullptr;
+  const size_t size = (least + 7) & ~size_t(7), before = blocks_->size;
+  auto* b = static_cast<Block*>(a_->realloc(blocks_, sizeof(Block) + before, sizeof(Block) + size, a_->user));
+  if (!b) return nullptr;
+  b->size = size;
+  blocks_ = b;
+  reserved_ += size - before;
+  cur_ = start(b);
+  end_ = cur_ + size;
+  *capacity = size;
   return cur_;
 }
 

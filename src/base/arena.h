@@ -85,7 +85,7 @@ class Arena {
   void end_views() {}
 #endif
   static uint8_t* start(Block* b) { return reinterpret_cast<uint8_t*>(b + 1); }
-  bool add_block(size_t least);
+  bool add_block(size_t least, bool exactly = false);
   void free_blocks(Block* keep);
 
   const Allocator* a_ = nullptr;  // null: fixed memory

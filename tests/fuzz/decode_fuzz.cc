@@ -1,5 +1,6 @@
 // Any bytes as a message of several types: every dispatcher, with slack behind the input and without, answers alike, byte
-// for byte; and libprotobuf accepts the same and reads the same.
+// for byte, eager, lazy and with unknown fields dropped; and libprotobuf accepts the same and reads the same, of an eager
+// view and of a lazy one that was opened to the last level.
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -40,6 +41,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Decoded first(type, bytes, true);
   for (const auto& b : all)
     for (bool slack : {true, false}) same(first, Decoded(b.schema->message(name), bytes, slack));
+  view::Limits lazily, dropping;
+  lazily.lazy = dropping.drop_unknown = true;
+  Decoded lazy(type, bytes, true, lazily);
+  const Decoded dropped(type, bytes, true, dropping);
+  for (const auto& b : all)
+    for (bool slack : {true, false}) {
+      same(lazy, Decoded(b.schema->message(name), bytes, slack, lazily));
+      same(dropped, Decoded(b.schema->message(name), bytes, slack, dropping));
+    }
+  if (first.status.ok()) must(dropped.status.ok() && lazy.status.ok(), "a mode refuses what eager decoding takes");
   if (!first.status.ok()) {
     must(first.status.code() == base::Code::kInvalidArgument || first.status.code() == base::Code::kResourceExhausted, "a strange code");
     must(first.status.offset() >= 0 && size_t(first.status.offset()) <= bytes.size(), "an offset outside the input");
@@ -52,5 +63,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string why = oracle::difference(first.view, type, *m, false);
   if (!why.empty()) std::fprintf(stderr, "%s\n", why.c_str());
   must(why.empty(), "libprotobuf reads otherwise");
+  must(oracle::difference(dropped.view, type, *m, false).empty(), "with unknown fields dropped the others read otherwise");
+  const base::Status opened = view::open_all(lazy.view, &lazy.arena);
+  if (opened.code() == base::Code::kResourceExhausted) return 0;
+  must(opened.ok(), "a lazy view does not open");
+  must(oracle::difference(lazy.view, type, *m, false).empty(), "a lazy view reads otherwise");
   return 0;
 }

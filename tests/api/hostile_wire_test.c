@@ -1,0 +1,388 @@
+/* Binary input that asks for much: each kind, a mebibyte of it, ends in a typed error or within 1 MiB and 32 times its
+ * size, in time that grows with it; eager, lazy (opened to the last level), and with unknown fields dropped. */
+#include "hostile.h"
+
+static zcrpc_schema *schema;
+static const zcrpc_type *type;
+
+static void varint(bytes *b, uint64_t v) {
+  char c;
+  for (; v >= 0x80; v >>= 7) {
+    c = (char)(v | 0x80);
+    put(b, &c, 1);
+  }
+  c = (char)v;
+  put(b, &c, 1);
+}
+
+/* ---- What comes -------------------------------------------------------------------------------------------------- */
+
+#define UNIT(name, literal) \
+  static void name(bytes *b, size_t size) { fill(b, size, literal, sizeof literal - 1); }
+UNIT(empty_messages, "\x12\x00")
+UNIT(empty_messages_of_an_empty_type, "\x8A\x01\x00")
+UNIT(empty_wide_messages, "\x92\x01\x00")
+UNIT(wide_messages_with_one_field, "\x92\x01\x02\x08\x01")
+UNIT(empty_strings, "\x1A\x00")
+UNIT(empty_map_entries, "\x22\x00")
+UNIT(empty_number_entries, "\x2A\x00")
+UNIT(empty_message_entries, "\x32\x00")
+UNIT(elements_one_by_one, "\x40\x00")
+UNIT(packed_runs_of_one, "\x42\x01\x00")
+UNIT(packed_runs_of_none, "\x42\x00")
+UNIT(packed_runs_of_one_fixed, "\x4A\x08\x01\x02\x03\x04\x05\x06\x07\x08")
+UNIT(unknown_enum_numbers_one_by_one, "\x50\x07")
+UNIT(empty_groups, "\x63\x64")
+UNIT(one_child_again_and_again, "\x0A\x00")
+UNIT(one_child_merged, "\x0A\x02\x0A\x00")
+UNIT(oneof_turned_around, "\x6A\x00\x72\x00")
+UNIT(oneof_message_and_string, "\x6A\x02\x12\x00\x7A\x01x")
+UNIT(unknown_fields, "\xE0\x03\x00")
+UNIT(unknown_fields_apart, "\xE0\x03\x00\x80\x01\x01x")
+UNIT(a_child_with_one_unknown_field, "\x12\x03\xE0\x03\x00")
+UNIT(unknown_groups, "\xE3\x03\xE4\x03")
+UNIT(unknown_groups_never_ended, "\xE3\x03")
+UNIT(groups_never_ended, "\x5B\x0A\x00")
+UNIT(group_ends_alone, "\x5C")
+UNIT(duplicate_names, "\x22\x06\x0A\x01k\x12\x01v")
+UNIT(duplicate_message_entries, "\x32\x08\x08\x01\x12\x04\x12\x00\x12\x00")
+UNIT(a_map_entry_with_two_values, "\x32\x08\x08\x01\x12\x00\x12\x02\x12\x00")
+UNIT(extensions_one_by_one, "\xA0\x06\x01")
+UNIT(an_extension_message_merged, "\xAA\x06\x02\x12\x00")
+UNIT(unknown_extensions, "\xE8\x06\x00")
+UNIT(overlong_tags, "\xC0\x80\x80\x80\x00\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00")
+UNIT(lengths_that_lie, "\x12\xFF\xFF\xFF\xFF\x07")
+
+static void packed(bytes *b, size_t size, char tag, const char *unit, size_t len) {
+  bytes run = {NULL, 0, 0};
+  fill(&run, size - 8, unit, len);
+  put(b, &tag, 1);
+  varint(b, run.len);
+  put(b, run.data, run.len);
+  free(run.data);
+}
+static void packed_bools(bytes *b, size_t size) { packed(b, size, 0x3A, "\1", 1); }
+static void packed_short_numbers(bytes *b, size_t size) { packed(b, size, 0x42, "\7", 1); }
+static void packed_long_numbers(bytes *b, size_t size) { packed(b, size, 0x42, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\1", 10); }
+static void packed_unknown_enum_numbers(bytes *b, size_t size) { packed(b, size, 0x52, "\7", 1); }
+static void packed_enum_numbers_half_unknown(bytes *b, size_t size) { packed(b, size, 0x52, "\7\2", 2); }
+
+/* Messages in messages, as deep as the size allows; built from the inside, turned around at the end. */
+static void deep(bytes *b, size_t size, char tag) {
+  size_t i;
+  bytes r = {NULL, 0, 0}, v = {NULL, 0, 0};
+  while (r.len + 6 < size) {
+    v.len = 0;
+    varint(&v, r.len);
+    for (i = v.len; i > 0; i--) put(&r, v.data + i - 1, 1);
+    put(&r, &tag, 1);
+  }
+  for (i = r.len; i > 0; i--) put(b, r.data + i - 1, 1);
+  free(r.data);
+  free(v.data);
+}
+static void deep_messages(bytes *b, size_t size) { deep(b, size, 0x0A); }
+static void deep_elements(bytes *b, size_t size) { deep(b, size, 0x12); }
+static void deep_entries(bytes *b, size_t size) { deep(b, size, 0x32); }
+static void deep_unknown(bytes *b, size_t size) { deep(b, size, 0x7A); }
+/* Just under the limit of depth, again and again. */
+static void chains(bytes *b, size_t size, char tag) {
+  bytes one = {NULL, 0, 0};
+  deep(&one, 2 * 62 + 6, tag);
+  fill(b, size, one.data, one.len);
+  free(one.data);
+}
+static void chains_of_messages(bytes *b, size_t size) { chains(b, size, 0x12); }
+static void chains_of_merged_messages(bytes *b, size_t size) { chains(b, size, 0x0A); }
+static void chains_of_groups(bytes *b, size_t size) {
+  bytes one = {NULL, 0, 0};
+  int i;
+  for (i = 0; i < 45; i++) put(&one, "\xE3\x03", 2);
+  for (i = 0; i < 45; i++) put(&one, "\xE4\x03", 2);
+  fill(b, size, one.data, one.len);
+  free(one.data);
+}
+
+static void names(bytes *b, size_t size, size_t count, uint32_t step) {
+  uint32_t i;
+  char entry[16], key[9];
+  for (i = 0; i < count && b->len + 14 <= size; i++) {
+    snprintf(key, sizeof key, "%08x", i * step);
+    memcpy(entry, "\x22\x0A\x0A\x08", 4);
+    memcpy(entry + 4, key, 8);
+    put(b, entry, 12);
+  }
+}
+static void ascending_names(bytes *b, size_t size) { names(b, size, SIZE_MAX, 1); }
+static void descending_names(bytes *b, size_t size) { names(b, size, SIZE_MAX, 0xFFFFFFFFu); }
+static void scattered_names(bytes *b, size_t size) { names(b, size, SIZE_MAX, 2654435761u); }
+/* Two keys in turn, so that no entry looks like the one before it. */
+static void two_names_in_turn(bytes *b, size_t size) { fill(b, size, "\x22\x03\x0A\x01z\x22\x03\x0A\x01" "a", 10); }
+static void number_entries(bytes *b, size_t size, size_t count, uint32_t step) {
+  uint32_t i;
+  for (i = 0; i < count && b->len + 9 <= size; i++) {
+    bytes key = {NULL, 0, 0};
+    varint(&key, i * step);
+    put(b, "\x2A", 1);
+    varint(b, key.len + 1);
+    put(b, "\x08", 1);
+    put(b, key.data, key.len);
+    free(key.data);
+  }
+}
+static void descending_numbers(bytes *b, size_t size) { number_entries(b, size, SIZE_MAX, 0xFFFFFFFFu); }
+static void scattered_numbers(bytes *b, size_t size) { number_entries(b, size, SIZE_MAX, 2654435761u); }
+
+/* Wide messages in wide messages: each open one wants its whole width. */
+static void chains_of_wide_messages(bytes *b, size_t size) {
+  size_t i;
+  int k;
+  bytes r = {NULL, 0, 0}, v = {NULL, 0, 0}, one = {NULL, 0, 0};
+  for (k = 0; k < 90; k++) {
+    v.len = 0;
+    varint(&v, r.len);
+    for (i = v.len; i > 0; i--) put(&r, v.data + i - 1, 1);
+    put(&r, k & 1 ? "\x01\x92" : "\x02\xC2", 2);
+  }
+  for (i = r.len; i > 0; i--) put(&one, r.data + i - 1, 1);
+  fill(b, size, one.data, one.len);
+  free(r.data);
+  free(v.data);
+  free(one.data);
+}
+
+static const hostile kInputs[] = {
+#define INPUT(name) {#name, name}
+    INPUT(empty_messages), INPUT(empty_messages_of_an_empty_type), INPUT(empty_wide_messages), INPUT(wide_messages_with_one_field),
+    INPUT(empty_strings), INPUT(empty_map_entries), INPUT(empty_number_entries), INPUT(empty_message_entries), INPUT(elements_one_by_one),
+    INPUT(packed_runs_of_one), INPUT(packed_runs_of_none), INPUT(packed_runs_of_one_fixed), INPUT(unknown_enum_numbers_one_by_one),
+    INPUT(empty_groups), INPUT(one_child_again_and_again), INPUT(one_child_merged), INPUT(oneof_turned_around),
+    INPUT(oneof_message_and_string), INPUT(unknown_fields), INPUT(unknown_fields_apart), INPUT(a_child_with_one_unknown_field),
+    INPUT(unknown_groups), INPUT(unknown_groups_never_ended), INPUT(groups_never_ended), INPUT(group_ends_alone), INPUT(duplicate_names),
+    INPUT(duplicate_message_entries), INPUT(a_map_entry_with_two_values), INPUT(extensions_one_by_one), INPUT(an_extension_message_merged),
+    INPUT(unknown_extensions), INPUT(overlong_tags), INPUT(lengths_that_lie), INPUT(packed_bools), INPUT(packed_short_numbers),
+    INPUT(packed_long_numbers), INPUT(packed_unknown_enum_numbers), INPUT(packed_enum_numbers_half_unknown), INPUT(deep_messages),
+    INPUT(deep_elements), INPUT(deep_entries), INPUT(deep_unknown), INPUT(chains_of_messages), INPUT(chains_of_merged_messages),
+    INPUT(chains_of_groups), INPUT(ascending_names), INPUT(descending_names), INPUT(scattered_names), INPUT(two_names_in_turn),
+    INPUT(descending_numbers), INPUT(scattered_numbers), INPUT(chains_of_wide_messages),
+};
+#define INPUT_COUNT (sizeof kInputs / sizeof *kInputs)
+
+/* ---- What is done with it ---------------------------------------------------------------------------------------- */
+
+static size_t index_size(const zcrpc_view *v) {
+  const zcrpc_head *head = (const zcrpc_head *)(const void *)v;
+  return ((const zcrpc_index *)(const void *)((const char *)v - head->self))->size;
+}
+
+/* The view lives in a fresh arena: all that the decode takes is counted. */
+static outcome decode(const char *data, size_t len, const void *how) {
+  const zcrpc_options *o = (const zcrpc_options *)how;
+  outcome r = {ZCRPC_OK, 0, 0, 0};
+  zcrpc_error *err = NULL;
+  zcrpc_arena *a;
+  const zcrpc_view *v;
+  double start = cpu_seconds();
+  peak_malloc_start();
+  a = zcrpc_arena_new(NULL);
+  v = zcrpc_view_decode(type, data, len, o, a, &err);
+  r.seconds = cpu_seconds() - start;
+  r.peak = peak_malloc_bytes();
+  r.code = v ? ZCRPC_OK : zcrpc_error_code(err);
+  if (v) r.kept = index_size(v);
+  if (r.code == ZCRPC_INVALID_ARGUMENT) assert_true(zcrpc_error_offset(err) >= 0 && (size_t)zcrpc_error_offset(err) <= len);
+  zcrpc_error_free(err);
+  zcrpc_arena_free(a);
+  return r;
+}
+
+/* Lazy, and then opened to the last level: no more than at once, however often one comes back. */
+static outcome decode_and_open(const char *data, size_t len, const void *how) {
+  const zcrpc_options *o = (const zcrpc_options *)how;
+  outcome r = {ZCRPC_OK, 0, 0, 0};
+  zcrpc_error *err = NULL;
+  zcrpc_arena *a;
+  const zcrpc_view *v;
+  double start = cpu_seconds();
+  peak_malloc_start();
+  a = zcrpc_arena_new(NULL);
+  v = zcrpc_view_decode(type, data, len, o, a, &err);
+  r.code = v ? zcrpc_view_open_all(v, a, &err) : zcrpc_error_code(err);
+  r.seconds = cpu_seconds() - start;
+  r.peak = peak_malloc_bytes();
+  /* The arena's last block, of a mebibyte, may be empty; open_all lists what it has yet to open, 8 bytes each. */
+  r.peak -= r.peak < MIB + 4 * len ? r.peak : MIB + 4 * len;
+  zcrpc_error_free(err);
+  zcrpc_arena_free(a);
+  return r;
+}
+
+/* Read as protobuf and written as protobuf, JSON or text: what is written counts on top of what the reading may take. */
+static outcome convert(const char *data, size_t len, const void *how) {
+  outcome r = {ZCRPC_OK, 0, 0, 0};
+  zcrpc_error *err = NULL;
+  zcrpc_buffer *b;
+  zcrpc_slice out;
+  double start = cpu_seconds();
+  peak_malloc_start();
+  b = zcrpc_type_convert(type, ZCRPC_PROTO, data, len, *(const int32_t *)how, NULL, &err);
+  r.seconds = cpu_seconds() - start;
+  r.code = b ? ZCRPC_OK : zcrpc_error_code(err);
+  zcrpc_buffer_slice(b, &out);
+  r.peak = peak_malloc_bytes();
+  /* A buffer that grows may have room for half as much again; the encoder notes lengths before it writes. */
+  r.peak -= r.peak < 2 * out.len + len ? r.peak : 2 * out.len + len;
+  zcrpc_buffer_release(b);
+  zcrpc_error_free(err);
+  return r;
+}
+
+static zcrpc_options *decode_option(int32_t key, int64_t value) {
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_DECODE, NULL);
+  assert_int_equal(zcrpc_options_set_int(o, key, value, NULL), ZCRPC_OK);
+  return o;
+}
+
+/* ---- Tests ------------------------------------------------------------------------------------------------------- */
+
+static void eager_decode_is_bounded(void **state) {
+  (void)state;
+  all_bounded("eager", kInputs, INPUT_COUNT, decode, NULL);
+}
+static void dropping_unknown_fields_is_bounded(void **state) {
+  zcrpc_options *o = decode_option(ZCRPC_DECODE_DROP_UNKNOWN, 1);
+  (void)state;
+  all_bounded("drop", kInputs, INPUT_COUNT, decode, o);
+  zcrpc_options_free(o);
+}
+static void lazy_decode_opened_to_the_last_is_bounded(void **state) {
+  zcrpc_options *o = decode_option(ZCRPC_DECODE_MODE, ZCRPC_LAZY);
+  (void)state;
+  all_bounded("lazy", kInputs, INPUT_COUNT, decode_and_open, o);
+  zcrpc_options_free(o);
+}
+static void encoding_again_is_bounded(void **state) {
+  static const int32_t to = ZCRPC_PROTO;
+  (void)state;
+  all_bounded("encode", kInputs, INPUT_COUNT, convert, &to);
+}
+static void printing_as_json_is_bounded(void **state) {
+  static const int32_t to = ZCRPC_JSON;
+  (void)state;
+  all_bounded("to JSON", kInputs, INPUT_COUNT, convert, &to);
+}
+static void printing_as_text_is_bounded(void **state) {
+  static const int32_t to = ZCRPC_TEXT;
+  (void)state;
+  all_bounded("to text", kInputs, INPUT_COUNT, convert, &to);
+}
+
+/* A packed run that ends the input, with nothing behind it that may be read, and the same with slack behind it: the same
+ * numbers, or the same error. */
+static void packed_run_at_the_end_of_the_input_reads_as_elsewhere(void **state) {
+  uint64_t random = 88172645463325252u;
+  size_t round, i;
+  (void)state;
+  for (round = 0; round < 400; round++) {
+    bytes run = {NULL, 0, 0}, b = {NULL, 0, 0};
+    size_t count = 100 + round, n[2];
+    int64_t *numbers[2];
+    void *memory, *exact;
+    zcrpc_arena *a = zcrpc_arena_new(NULL);
+    zcrpc_error *err[2] = {NULL, NULL};
+    const zcrpc_view *v[2];
+    zcrpc_buffer *buffer;
+    for (i = 0; i < count; i++) {
+      random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+      varint(&run, round % 3 ? random >> (random % 64) : random % 200);
+    }
+    if (round % 10 == 9) run.data[run.len - 1] = (char)0x80; /* cut in the last number */
+    if (round % 50 == 8) memset(run.data + run.len - 12, 0x80, 11); /* or a number that is too long */
+    put(&b, "\x42", 1);
+    varint(&b, run.len);
+    put(&b, run.data, run.len);
+    exact = malloc(b.len);
+    assert_non_null(exact);
+    memcpy(exact, b.data, b.len);
+    buffer = zcrpc_buffer_new(b.len, &memory, NULL);
+    memcpy(memory, b.data, b.len);
+    v[0] = zcrpc_view_decode(type, exact, b.len, NULL, a, &err[0]);
+    v[1] = zcrpc_view_decode_buffer(type, buffer, NULL, a, &err[1]);
+    assert_int_equal(v[0] != NULL, v[1] != NULL);
+    assert_int_equal(zcrpc_error_code(err[0]), zcrpc_error_code(err[1]));
+    assert_true(zcrpc_error_offset(err[0]) == zcrpc_error_offset(err[1]));
+    if (v[0]) {
+      for (i = 0; i < 2; i++) {
+        numbers[i] = (int64_t *)calloc(count, sizeof(int64_t));
+        n[i] = zcrpc_view_int64s(v[i], 8, 0, numbers[i], count);
+      }
+      assert_int_equal(n[0], count);
+      assert_int_equal(n[1], count);
+      assert_memory_equal(numbers[0], numbers[1], count * sizeof(int64_t));
+      free(numbers[0]);
+      free(numbers[1]);
+    }
+    zcrpc_error_free(err[0]);
+    zcrpc_error_free(err[1]);
+    zcrpc_arena_free(a);
+    zcrpc_buffer_release(buffer);
+    free(exact);
+    free(run.data);
+    free(b.data);
+  }
+}
+
+/* 1,000,000 keys in ascending, descending and no order, of strings and of numbers: all are there, within the budget. */
+static void maps_of_a_million_keys(void **state) {
+  static const uint32_t steps[] = {1, 0xFFFFFFFFu, 2654435761u};
+  size_t i, kind;
+  (void)state;
+  for (kind = 0; kind < 2; kind++)
+    for (i = 0; i < 3; i++) {
+      bytes b = {NULL, 0, 0};
+      zcrpc_arena *a = zcrpc_arena_new(NULL);
+      zcrpc_error *err = NULL;
+      const zcrpc_view *v;
+      double start;
+      (kind ? number_entries : names)(&b, SIZE_MAX, 1000000, steps[i]);
+      start = cpu_seconds();
+      peak_malloc_start();
+      v = zcrpc_view_decode(type, b.data, b.len, NULL, a, &err);
+      if (!v) print_error("%s\n", zcrpc_error_message(err));
+      assert_non_null(v);
+      assert_int_equal(zcrpc_view_count(v, kind ? 5 : 4), 1000000);
+      assert_true(peak_malloc_bytes() <= allowed(b.len));
+      if (getenv("HOSTILE_PRINT"))
+        printf("1,000,000 %s, step %08x: %zu bytes, %.2f bytes a byte, %.1f ms\n", kind ? "numbers" : "names", steps[i], b.len,
+               (double)peak_malloc_bytes() / (double)b.len, (cpu_seconds() - start) * 1e3);
+      assert_true(cpu_seconds() - start < 20);
+      zcrpc_arena_free(a);
+      free(b.data);
+    }
+}
+
+static int set_up(void **state) {
+  (void)state;
+  schema = hostile_schema();
+  type = zcrpc_schema_type(schema, "hostile.H");
+  return type ? 0 : -1;
+}
+static int tear_down(void **state) {
+  (void)state;
+  zcrpc_schema_release(schema);
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(eager_decode_is_bounded),
+      cmocka_unit_test(dropping_unknown_fields_is_bounded),
+      cmocka_unit_test(lazy_decode_opened_to_the_last_is_bounded),
+      cmocka_unit_test(encoding_again_is_bounded),
+      cmocka_unit_test(printing_as_json_is_bounded),
+      cmocka_unit_test(printing_as_text_is_bounded),
+      cmocka_unit_test(packed_run_at_the_end_of_the_input_reads_as_elsewhere),
+      cmocka_unit_test(maps_of_a_million_keys),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
