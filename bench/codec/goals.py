@@ -20,7 +20,7 @@ RATIOS = {
     ('api: decode and touch', UPB): (1.8, 3),
     ('gm1: decode and touch', UPB): (1.45, 2.7),
     ('packed varint, 1 MiB: decode and touch', PB27): (6, 6),
-    ('logbatch: two fields of each record', PB27): (40, 40),
+    ('logbatch: two fields of each record', PB27): (40, None),
     ('logbatch: re-encode', PB27): (3.4, 6.5),
     ('logbatch: re-encode', UPB): (2.7, 5),
     ('logbatch: build and encode', PB27): (None, 20),

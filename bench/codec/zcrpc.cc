@@ -208,6 +208,60 @@ void packed(const zcrpc_schema* s) {
   zcrpc_arena_free(d.arena);
 }
 
+// Two fields of each record, through a compiled mask.
+void projection(const zcrpc_type* type, const Set& set) {
+  zcrpc_error* err = nullptr;
+  zcrpc_projection* p = zcrpc_projection_new(type, "records.timestamp_ns,records.span_id", &err);
+  check(p, "projection", err);
+  zcrpc_options* o = zcrpc_options_new(ZCRPC_FOR_DECODE, nullptr);
+  if (zcrpc_options_set_projection(o, p, &err)) die("projection as an option");
+  zcrpc_arena* arena = zcrpc_arena_new(nullptr);
+  auto two = [&](const zcrpc_options* options, size_t i) {
+    zcrpc_arena_reset(arena);
+    const zcrpc_view* v = zcrpc_view_decode(type, set.payloads[i].data(), set.payloads[i].size(), options, arena, nullptr);
+    if (!v) die("projection");
+    auto* m = bench_shapes_Batch_of(v);
+    uint64_t sum = 0;
+    for (size_t k = 0, n = bench_shapes_Batch_records_count(m); k < n; k++) {
+      const bench_shapes_Record* r = bench_shapes_Batch_records(m, k);
+      sum += uint64_t(bench_shapes_Record_timestamp_ns(r)) + see(bench_shapes_Record_span_id(r));
+    }
+    return sum;
+  };
+  if (two(o, 0) != two(nullptr, 0)) die("a projection reads otherwise");
+  race(kTables, set.name + ": two fields of each record", set.payloads, 10, [&](size_t i) { return two(o, i); });
+  zcrpc_options_free(o);
+  zcrpc_projection_free(p);
+  zcrpc_arena_free(arena);
+}
+
+// Two mebibytes of each: what is refused takes no more than its budget, what is read counts.
+void hostile(const zcrpc_schema* shapes) {
+  const zcrpc_schema* rows = schema("sparse.binpb");
+  const struct {
+    const zcrpc_schema* schema;
+    const char *type, *unit;
+    size_t len;
+  } all[] = {{shapes, "bench.shapes.Batch", "\x0A\x00", 2},   {shapes, "bench.shapes.Record", "\x32\x00", 2},
+             {shapes, "bench.shapes.Event", "\x22\x00", 2},   {shapes, "bench.shapes.Event", "\x2A\x00", 2},
+             {shapes, "bench.shapes.Api", "\x42\x00", 2},     {shapes, "bench.shapes.Record", "\x4A\x00", 2},
+             {shapes, "bench.shapes.Record", "\xB8\x01\x00", 3}, {shapes, "bench.shapes.Batch", "\x0A\x03\xB8\x01\x00", 5},
+             {rows, "bench.sparse.Table200", "\x0A\x00", 2},  {rows, "bench.sparse.Table30", "\x0A\x00", 2}};
+  double worst = 0;
+  for (const auto& h : all) {
+    std::string bytes;
+    while (bytes.size() + h.len <= size_t(2) << 20) bytes.append(h.unit, h.len);
+    zcrpc_arena* a = zcrpc_arena_new(nullptr);
+    zcrpc_error* err = nullptr;
+    const zcrpc_view* v = zcrpc_view_decode(zcrpc_schema_type(h.schema, h.type), bytes.data(), bytes.size(), nullptr, a, &err);
+    if (v) worst = std::max(worst, double(index_of(v)->size) / double(bytes.size()));
+    else if (zcrpc_error_code(err) != ZCRPC_RESOURCE_EXHAUSTED) die("a hostile input ends in another error");
+    zcrpc_error_free(err);
+    zcrpc_arena_free(a);
+  }
+  report(kTables, "hostile input, the worst: arena bytes a wire byte", worst, "bytes");
+}
+
 void sparse() {
   const zcrpc_schema* s = schema("sparse.binpb");
   for (const char* name : {"sparse200", "sparse30"}) {
@@ -271,6 +325,8 @@ int main(int argc, char** argv) {
     json(batch, set);
   }
   build(batch, load("logbatch"));
+  projection(batch, load("logbatch"));
   sparse();
+  hostile(s);
   return 0;
 }
