@@ -425,7 +425,8 @@ int64_t Connection::check(int64_t now) {
     return kNever;
   }
   if (ending_) return due_next;
-  bool settled = protocol_ == Protocol::kHttp2 ? saw_settings_ : protocol_ == Protocol::kHttp1 && !parser_.in_head();
+  // head_due_ns_ is 0 from the first head on, so that a connection of which only an empty line has come is not settled.
+  bool settled = protocol_ == Protocol::kHttp2 ? saw_settings_ : protocol_ == Protocol::kHttp1 && !parser_.in_head() && head_due_ns_ == 0;
   if (!settled && late(head_due_ns_)) {
     if (h2_) h2_->goaway(http::kH2SettingsTimeout);
     if (protocol_ == Protocol::kHttp1) bare_http1(408);

@@ -217,8 +217,7 @@ void garbage_keeps_its_connection(void**) {
     bool closed;
     int64_t began = ms_now();
     hear(&h, fd, "", 3000, &closed);
-    assert_true(closed);
-    assert_true(ms_now() - began < 2000);
+    if (!closed || ms_now() - began > 2000) fail_msg("%zu bytes that begin with %02x keep their connection", bytes.size(), uint8_t(bytes[0]));
     assert_int_equal(h.requests, 0);
     close(fd);
     h.stop();
