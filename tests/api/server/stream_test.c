@@ -10,21 +10,33 @@ static char seen[4096];
 static atomic_int seen_count, begun_calls, done_calls, done_code, hold_credits, sent_messages;
 static _Atomic(zcrpc_call *) held; /* of a call that was told to wait */
 
+static pthread_mutex_t seeing = PTHREAD_MUTEX_INITIALIZER; /* of seen */
+
 static void saw(char what) {
   int at = atomic_fetch_add(&seen_count, 1);
+  pthread_mutex_lock(&seeing);
   if (at < (int)sizeof seen - 1) seen[at] = what;
+  pthread_mutex_unlock(&seeing);
+}
+static int has_seen(char what) {
+  pthread_mutex_lock(&seeing);
+  int yes = strchr(seen, what) != NULL;
+  pthread_mutex_unlock(&seeing);
+  return yes;
 }
 static void forget(void) {
   /* The calls of the test before may still be on their way out. */
   for (int64_t end = now_ms() + 10000; atomic_load(&begun_calls) != atomic_load(&done_calls) && now_ms() < end;) usleep(500);
+  pthread_mutex_lock(&seeing);
   memset(seen, 0, sizeof seen);
+  pthread_mutex_unlock(&seeing);
   atomic_store(&seen_count, 0);
   atomic_store(&done_code, -1);
   atomic_store(&hold_credits, 0);
   atomic_store(&sent_messages, 0);
 }
 static void await(char what) {
-  for (int64_t end = now_ms() + 10000; !strchr(seen, what);) {
+  for (int64_t end = now_ms() + 10000; !has_seen(what);) {
     if (now_ms() > end) fail_msg("no %c in %s", what, seen);
     usleep(500);
   }
