@@ -81,6 +81,7 @@ class Walk {
         continue;
       }
       View child = nullptr;
+      bool waits = false;
       const Message* type = x->message;
       if (!x->repeated()) {
         if (f.element || !has(f.v, x)) {
@@ -88,7 +89,7 @@ class Walk {
           continue;
         }
         child = sub_message(f.v, x);
-        if (!child) return unopened();
+        waits = !child;
       } else {
         Elements all = elements(f.v, x);
         if (f.element >= all.count) {
@@ -96,13 +97,17 @@ class Walk {
           continue;
         }
         if (x->is_map()) {
+          const uint8_t* slot = all.at(f.element) + x->map_value()->offset;
           type = x->map_value()->message;
-          child = all.message_at(all.at(f.element) + x->map_value()->offset);
+          child = all.message_at(slot);
+          waits = !child && load<uint32_t>(slot) != 0;
         } else {
           child = all.message(x->message, f.element);
+          waits = !child;
         }
       }
       f.element++;
+      if (waits) return unopened();
       if (!push(child, type)) return Status::no_memory();
     }
     return {};
@@ -144,7 +149,7 @@ class Walk {
       } else {
         path.append(x->name);
       }
-      if (i + 1 == depth_ || !x->repeated()) continue;
+      if (!x->repeated() || f.element == 0) continue;  // missing itself: no element yet
       if (x->is_map())
         append_key(f, x, &path);
       else

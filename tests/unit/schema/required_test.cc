@@ -134,6 +134,30 @@ void deep_messages_are_walked_without_the_c_stack(void**) {
   }
 }
 
+// What waits cannot be told to be whole; what was opened can.
+void lazy_children_are_opened_first(void**) {
+  Schemas all;
+  Pb p = Pb().sub(1, leaf()).sub(2, leaf()).sub(2, Pb()).sub(3, entry(Pb().str(1, "a"), leaf())).sub(3, Pb().str(1, "b"));
+  base::Arena arena;
+  view::Limits lazy;
+  lazy.lazy = true;
+  auto v = view::decode(all.s->message(kTree), {p.bytes.data(), p.bytes.size()}, false, lazy, &arena);
+  assert_true(v.ok());
+  auto stands_at = [&](base::Code code, const char* path) {
+    base::Status s = schema::check_required(*v);
+    assert_int_equal(int(s.code()), int(code));
+    assert_string_equal(s.path(), path);
+  };
+  auto open = [&](uint32_t number, size_t i) { assert_true(view::open(*v, all.s->message(kTree)->by_number(number), i, &arena).ok()); };
+  stands_at(base::Code::kFailedPrecondition, "leaf");
+  open(1, 0);
+  stands_at(base::Code::kFailedPrecondition, "leaves[0]");
+  open(2, 0);
+  stands_at(base::Code::kFailedPrecondition, "leaves[1]");
+  open(2, 1);
+  stands_at(base::Code::kInvalidArgument, "leaves[1].source");
+}
+
 // A random message: known fields at random, each with a fair chance of lacking what is required.
 void random_message(pb::Message* m, std::mt19937& rng, int depth) {
   const pb::Reflection* r = m->GetReflection();
@@ -256,6 +280,7 @@ int main(int argc, char** argv) {
   const CMUnitTest tests[] = {
       cmocka_unit_test(the_path_names_what_is_missing),
       cmocka_unit_test(deep_messages_are_walked_without_the_c_stack),
+      cmocka_unit_test(lazy_children_are_opened_first),
       cmocka_unit_test(random_messages_lack_what_libprotobuf_says),
       cmocka_unit_test(a_walk_meets_each_set_field_once_in_order),
   };
