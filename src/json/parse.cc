@@ -82,7 +82,14 @@ const schema::Field* Parser::find(const Message* type, std::string_view name) {
 }
 
 bool Parser::unknown(const Message* type, const uint8_t* at, std::string_view name) {
-  if (!o_.ignore_unknown) return r_.wrong_named(at, "no field", name, " in ", type->name);
+  if (!o_.ignore_unknown) {
+    schema::Step *up = at_, step{up};
+    step.name = name;
+    at_ = &step;
+    note(r_.wrong_named(at, "no field", name, " in ", type->name));
+    at_ = up;
+    return false;
+  }
   return r_.colon() && r_.skip_value();
 }
 

@@ -2,6 +2,21 @@
 
 namespace zcrpc::schema {
 
+namespace {
+
+// What a hostile text calls a key or a field must not make the path long. Between characters.
+constexpr size_t kShown = 64;
+std::string_view shown(std::string_view s) {
+  size_t n = s.size();
+  if (n > kShown) {
+    n = kShown;
+    while (n && (s[n] & 0xC0) == 0x80) n--;
+  }
+  return s.substr(0, n);
+}
+
+}  // namespace
+
 void append_path(const Step* last, base::String* out) {
   if (!last) return;
   append_path(last->up, out);
@@ -13,21 +28,21 @@ void append_path(const Step* last, base::String* out) {
       out->append(f->name);
     }
   }
+  if (!last->name.empty()) {
+    if (!out->empty()) out->append('.');
+    std::string_view name = shown(last->name);
+    for (char c : name) out->append(uint8_t(c) < 0x20 || c == 0x7F ? '?' : c);
+    if (name.size() < last->name.size()) out->append("...");
+  }
   if (last->index != kNoIndex) out->append('[').append_int(last->index).append(']');
   if (last->has_key) {
     out->append(last->quoted ? "[\"" : "[");
-    // A hostile key must not make the path long.
-    constexpr size_t kShown = 64;
-    size_t n = last->key.size();
-    if (n > kShown) {
-      n = kShown;
-      while (n && (last->key[n] & 0xC0) == 0x80) n--;
-    }
-    for (char c : last->key.substr(0, n)) {
+    std::string_view key = shown(last->key);
+    for (char c : key) {
       if (!last->escaped && (c == '"' || c == '\\')) out->append('\\');
       out->append(c);
     }
-    if (n < last->key.size()) out->append("...");
+    if (key.size() < last->key.size()) out->append("...");
     out->append(last->quoted ? "\"]" : "]");
   }
 }

@@ -20,6 +20,7 @@ struct Step {
   bool quoted = false;    // the key in quotes
   bool escaped = false;   // as it stands in the text that is read: what needs a backslash has one
   std::string_view key{};  // of a map, as text
+  std::string_view name{};  // of a field that the schema does not know
 };
 
 // "records[3].labels["a"].[pkg.extension]"

@@ -113,7 +113,13 @@ bool Parser::any(const Message* type, Open* o, const uint8_t* at) {
 bool Parser::unknown(const Message* type, std::string_view name, const uint8_t* at) {
   for (std::string_view reserved : type->reserved_names)
     if (reserved == name) return skip_field();
-  return o_.ignore_unknown ? skip_field() : r_.wrong_named(at, "no field", name, " in ", type->name);
+  if (o_.ignore_unknown) return skip_field();
+  schema::Step *up = at_, step{up};
+  step.name = name;
+  at_ = &step;
+  note(r_.wrong_named(at, "no field", name, " in ", type->name));
+  at_ = up;
+  return false;
 }
 
 // Text does not tell the wire types of unknown fields, so that what was printed by number cannot be read again.

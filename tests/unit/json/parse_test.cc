@@ -67,7 +67,7 @@ void a_message_is_an_object_and_nothing_else(void**) {
       {"{\"sub\":[]}", 7, "sub", "line 1, column 8: expected an object"},
       {"{\"sub\":1}", 7, "sub", "line 1, column 8: expected an object"},
       {"{\n \"sub\": {\n  \"i32\": x}}", 21, "sub.i32", "line 3, column 10: expected an integer"},
-      {"{\"bogus\":1}", 1, "", "line 1, column 2: no field \"bogus\" in json.test.All"},
+      {"{\"bogus\":1}", 1, "bogus", "line 1, column 2: no field \"bogus\" in json.test.All"},
       {"{\"sub\":{\"\":1}}", 8, "sub", "line 1, column 9: no field \"\" in json.test.All"},
       {"{\"[json.old.ext]\":1}", 1, "", "line 1, column 2: no field \"[json.old.ext]\" in json.test.All"},
   };

@@ -106,7 +106,7 @@ void maps_are_entries_and_a_key_may_come_again(void**) {
 void groups_go_by_two_names(void**) {
   reads(g_all, "Data { x: 1 }", "\x8b\x01\x08\x01\x8c\x01"s);
   reads(g_all, "data: { x: 1 }", "\x8b\x01\x08\x01\x8c\x01"s);
-  refuses(g_all, "DATA { x: 1 }", 0, "", "line 1, column 1: no field \"DATA\" in text.test.All");
+  refuses(g_all, "DATA { x: 1 }", 0, "DATA", "line 1, column 1: no field \"DATA\" in text.test.All");
 }
 
 void enums_by_name_and_number(void**) {
@@ -138,7 +138,7 @@ void anys_are_expanded_in_place(void**) {
 void reserved_names_are_skipped_with_any_value(void**) {
   reads(g_all, "gone: 1 away { x: 'a' 'b' [y.z]: -inf w < z: [1, {a: b}] > } gone: [0x1, <>] gone: -nan i32: 1", "\x08\x01"s);
   refuses(g_all, "gone: -x", 6, "", "line 1, column 7: expected a number");
-  refuses(g_all, "lost: 1", 0, "", "line 1, column 1: no field \"lost\" in text.test.All");
+  refuses(g_all, "sub { lost: 1 }", 6, "sub.lost", "line 1, column 7: no field \"lost\" in text.test.All");
   text::ParseOptions o;
   o.ignore_unknown = true;
   Parsed p = parse(g_all, "lost: 1 77: 'x' [no.ext] {} colour: BLUE r: [1] i32: 2", o);
