@@ -108,7 +108,7 @@ class Namer {
   explicit Namer(FileDecl* f) : f_(f) {}
 
   void run() {
-    f_->ident = claim(file_ident(f_->path, f_->package), {"_file", "_descriptor", "_fingerprints", "_imports", "_message_names"}, "");
+    f_->ident = claim(file_ident(f_->path, f_->package), {"_file", "_descriptor", "_fingerprints", "_decoders", "_imports", "_message_names"}, "");
     for (MessageDecl& m : f_->messages)
       m.name = claim(type_name(m.type->name), {"", "_writer", "_decode", "_decode_buffer", "_encoder", "_of", "_checked",
                                                "_view", "_write", "_end", "_copy", "_type_in", "_decode_in", "_encoder_in"}, "");

@@ -7,8 +7,10 @@
 #include "base/vec.h"
 #include "capi/convert.h"
 #include "capi/guard.h"
+#include "capi/options.h"
 #include "schema/schema.h"
 #include "schema/view.h"
+#include "view/generated.h"
 #include "view/view.h"
 
 using namespace zcrpc;
@@ -19,6 +21,20 @@ using base::Status;
 namespace {
 
 static_assert(ZCRPC_GEN_ANCHOR == schema::kAnchorSize && offsetof(schema::Anchor, input) == 0);
+
+// Decoders that this library knows how to call, of all the files at once: those that it does not know leave their
+// messages to the tables.
+Status bind_decoders(const base::Vec<zcrpc_file*>& files, schema::Schema* s) {
+  base::Vec<view::Decoders> all;
+  for (const zcrpc_file* f : files) {
+    if (!view::speaks(f->decoders)) continue;
+    auto** messages = s->arena.array<const schema::Message*>(f->message_count);
+    if (!messages) return Status::no_memory();
+    for (uint32_t i = 0; i < f->message_count; i++) messages[i] = s->message(f->message_names[i]);
+    if (!all.push({{messages, f->message_count}, f->decoders})) return Status::no_memory();
+  }
+  return all.size() ? view::bind_decoders(s, {all.data(), all.size()}) : Status();
+}
 
 // What a file's word points to; it lies in the schema's own arena.
 struct Loaded {
@@ -86,6 +102,7 @@ Status build(zcrpc_file* f, Loaded** out) {
   schema::Schema* s = *read;
   Status status = view::bind(s);
   for (size_t i = 0; status.ok() && i < files.size(); i++) status = check_messages(files[i], s);
+  if (status.ok()) status = bind_decoders(files, s);
   if (status.ok()) status = fill(f, s, out);
   if (!status.ok()) s->release();
   return status;
@@ -119,6 +136,42 @@ const zcrpc_type* zcrpc_file_type(zcrpc_file* f, uint32_t message, zcrpc_error**
     if (!l.ok()) return l.take_status();
     if (message >= f->message_count) return wrong("the file has no such message");
     return (*l)->messages[message];
+  });
+}
+
+namespace {
+
+base::Result<schema::View> decode(zcrpc_file* f, uint32_t message, base::Slice data, bool slack, const zcrpc_options* o, zcrpc_arena* a,
+                                  base::Buffer* holder) {
+  auto l = load(f);
+  if (!l.ok()) return l.take_status();
+  if (message >= f->message_count) return wrong("the file has no such message");
+  if (!a) return wrong("zcrpc_file_decode: no arena");
+  ZCRPC_TRY(check_for(o, ZCRPC_FOR_DECODE));
+  view::Limits limits = get_limits(o ? from_c(o) : nullptr);
+  limits.straight = true;
+  return view::decode((*l)->messages[message], data, slack, limits, from_c(a), holder);
+}
+
+}  // namespace
+
+const zcrpc_view* zcrpc_file_decode(zcrpc_file* f, uint32_t message, const void* data, size_t len, const zcrpc_options* o, zcrpc_arena* a,
+                                    zcrpc_error** err) {
+  return guard(err, [&]() -> base::Result<schema::View> {
+    if (bad_slice(data, len)) return wrong("zcrpc_file_decode: NULL with a length");
+    return decode(f, message, base::Slice(data, len), false, o, a, nullptr);
+  });
+}
+
+const zcrpc_view* zcrpc_file_decode_buffer(zcrpc_file* f, uint32_t message, zcrpc_buffer* b, const zcrpc_options* o, zcrpc_arena* a,
+                                           zcrpc_error** err) {
+  return guard(err, [&]() -> base::Result<schema::View> {
+    if (!b) return wrong("zcrpc_file_decode_buffer: no buffer");
+    base::Buffer* whole = from_c(b);
+    base::Result<schema::View> v = decode(f, message, whole->slice(), whole->has_slack(), o, a, whole);
+    // Without the reference the view's bytes could go: the index is then memory of the arena that nobody knows of.
+    if (v.ok() && !from_c(a)->hold(whole)) return base::Status::no_memory();
+    return v;
   });
 }
 

@@ -91,7 +91,8 @@ Op op_of(const Field& f, Entry* e) {
   Op op = Op::kSlow;
   if (is_message(f.kind)) op = plain_message ? Op::kMessage : Op::kSlow;
   else if (is_string(f.kind)) op = f.utf8 ? Op::kString : Op::kBytes;
-  else if (f.closed_enum) op = members_of(f.enumeration, &e->members) && !f.oneof ? Op::kEnum : Op::kSlow;
+  // In a map's entry only slow code knows that a good value takes back what a stray one before it has said.
+  else if (f.closed_enum) op = members_of(f.enumeration, &e->members) && !f.oneof && !f.parent->map_entry ? Op::kEnum : Op::kSlow;
   else op = number_op(f.kind);
   if (f.oneof) return f.parent->sparse ? Op::kSlow : in_oneof(op);
   return op;

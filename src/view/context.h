@@ -70,6 +70,7 @@ enum class Fault : uint8_t {
 
 inline constexpr uint32_t kOwnFrames = 102;   // for the root and the 100 levels of the default limit
 inline constexpr size_t kMargin = 48;         // fast code, started before this many bytes from the end, stays inside
+inline constexpr uint32_t kFewEntries = 16;    // of a map: compared each with each
 inline constexpr size_t kPatch = 256;         // inputs up to this size are copied at once
 
 struct Context {
@@ -106,6 +107,7 @@ struct Context {
 
   // What is kept, and of a child that is opened where it belongs.
   bool lazy, drop_unknown;
+  bool straight = false;            // decoders of generated code run where there are some (generated.h)
   uint32_t depth;                   // levels above the root of this index
   uint32_t max_depth;               // of the whole
   size_t max_index;

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "view/context.h"
+#include "view/generated.h"
 #include "view/project.h"
 
 namespace zcrpc::view {
@@ -96,7 +97,7 @@ bool run_pieces(Context* c, const Table* t, base::Slice data, bool slack, uint32
       if (!reopen_root(c, t, pieces[i])) return false;
     }
     c->sp_end = c->lazy ? c->sp : c->depth_end;
-    if (!t->dispatcher->run(c)) return false;
+    if (!(c->straight && t->straight ? run_decoders(c) : t->dispatcher->run(c))) return false;
   }
   return tidy(c);
 }
@@ -161,6 +162,7 @@ void set_limits(Context* c, const Limits& limits, size_t input) {
   c->max_depth = std::min(limits.max_depth, wire::kDeepest);
   c->depth = 0;
   c->lazy = limits.lazy;
+  c->straight = limits.straight && !limits.lazy && !limits.projection;
   c->drop_unknown = limits.drop_unknown;
   c->outer = nullptr;
 }

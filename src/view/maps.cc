@@ -11,8 +11,6 @@ namespace {
 using schema::Field;
 using schema::Kind;
 
-constexpr uint32_t kFewEntries = 16;  // compared each with each
-
 // The entries of one map: keys compare by their bytes, numbers by value.
 struct Entries {
   uint8_t* data;

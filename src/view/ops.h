@@ -490,7 +490,7 @@ struct LastKey {
 template <bool kKeyUtf8, bool kValueUtf8>
 ZCRPC_HOT bool map_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
   uint8_t* slot = w.m + e->offset;
-  if (ZCRPC_UNLIKELY(load<uint32_t>(slot + 4) != 0)) return false;
+  if (ZCRPC_UNLIKELY(load<uint32_t>(slot + 4) != 0 || c->sp == c->depth_end)) return false;  // entries are messages, too
   const uint16_t mask = tl == 1 ? 0xFF : 0xFFFF, own = e->tag;
   const uint8_t *p = w.p, *const end = w.end, *const base = c->base;
   uint8_t *const first = c->top, *const limit = c->limit - 16;

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include <zcrpc/decode.h>
+
 #include "schema/schema.h"
 
 namespace zcrpc::view {
@@ -65,6 +67,7 @@ struct Table {
   const uint16_t* dense;        // as Message::dense
   uint32_t dense_size;
   const Dispatcher* dispatcher;
+  const zcrpc_decode_type* straight;  // decoders of generated code; nullptr: its file has none
 
   const schema::Field& field(const Entry* e) const { return message->fields[e->index]; }
 };

@@ -21,6 +21,7 @@ struct Limits {
   bool lazy = false;          // sub-messages wait until open() is asked for them; those in delimited encoding do not
   bool drop_unknown = false;  // unknown fields leave no trace in the index
   const Projection* projection = nullptr;  // of the same type; not together with lazy
+  bool straight = false;      // by the straight-line decoders of generated code, if there are any
 };
 
 // Builds the decoder tables of all messages into the schema's arena and sets Message::decoder. Once, before the schema is shared.

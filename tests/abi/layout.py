@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-HEADERS = ['zcrpc/layout.h', 'zcrpc.h', 'zcrpc/codegen.h']
+HEADERS = ['zcrpc/layout.h', 'zcrpc.h', 'zcrpc/codegen.h', 'zcrpc/decode.h']
 
 
 def plain(path):
