@@ -454,6 +454,26 @@ static void equality_is_of_values_not_of_bytes(void **state) {
   assert_int_equal(zcrpc_view_equal(DECODE(all, "\x28\x01"), DECODE(leaf, "\x10\x01")), 0);
 }
 
+static void without_memory_maps_in_another_order_are_neither_equal_nor_not(void **state) {
+  const zcrpc_view *a = DECODE(maps, "\x12\x05\x0A\x01" "a\x10\x01" "\x12\x05\x0A\x01" "b\x10\x02");
+  const zcrpc_view *b = DECODE(maps, "\x12\x05\x0A\x01" "b\x10\x02" "\x12\x05\x0A\x01" "a\x10\x01");
+  long n;
+  (void)state;
+  for (n = 1;; n++) {
+    int32_t equal;
+    int failed;
+    fail_malloc_at(n);
+    equal = zcrpc_view_equal(a, b);
+    failed = fail_malloc_stop();
+    assert_int_equal(equal, failed ? -1 : 1);
+    if (!failed) break;
+  }
+  assert_int_equal(n, 3); /* one sorted list for each */
+  fail_malloc_at(1);
+  assert_int_equal(zcrpc_view_equal(a, a), 1); /* the same order needs none */
+  (void)fail_malloc_stop();
+}
+
 /* ---- Masks */
 
 static void assert_paths(zcrpc_mask *m, const char *want) {
@@ -666,6 +686,7 @@ int main(void) {
       cmocka_unit_test(null_does_nothing),
       cmocka_unit_test(maps_come_out_by_key),
       cmocka_unit_test(equality_is_of_values_not_of_bytes),
+      cmocka_unit_test(without_memory_maps_in_another_order_are_neither_equal_nor_not),
       cmocka_unit_test(masks_are_normalised_united_and_intersected),
       cmocka_unit_test(a_path_of_no_field_is_told_with_its_place),
       cmocka_unit_test(a_message_is_trimmed_to_a_mask),
