@@ -34,6 +34,8 @@ expect names_as_in_the_file 0 '{"sent_at":"5"}' '' '\x10\x05' "${decode[@]}" --p
 expect enums_as_numbers 0 '{"records":[{"severity":1}]}' '' '\n\x02\x10\x01' "${decode[@]}" --enum-numbers
 expect pretty 0 $'{\n  "sentAt": "5"\n}' '' '\x10\x05' "${decode[@]}" --pretty
 expect unknown_fields_are_no_error 0 '{}' '' '\x78\x01' "${decode[@]}"
+expect text_format 0 'sent_at: 5 1000: 1' '' '\x10\x05\xc0\x3e\x01' "${decode[@]}" --format text --unknown
+expect a_strange_format 2 '' 'error: zcrpc decode: --format is json or text, not yaml' '' "${decode[@]}" --format yaml
 expect a_leading_dot_is_not_needed 0 '{}' '' '' decode --schema "$set" --type tools.test.Source
 
 bad='error: invalid_argument: byte '

@@ -1,4 +1,4 @@
-/* zcrpc decode: one message from standard input, as JSON. */
+/* zcrpc decode: one message from standard input, as JSON or text format. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,55 +66,73 @@ static zcrpc_schema *read_schema(const char *file) {
   return s;
 }
 
-static zcrpc_options *format_options(int pretty, int proto_names, int enum_numbers, zcrpc_error **err) {
+static zcrpc_options *format_options(int pretty, int proto_names, int enum_numbers, int unknown, zcrpc_error **err) {
   zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_FORMAT, err);
   if (o && zcrpc_options_set_int(o, ZCRPC_FORMAT_PRETTY, pretty, err) == ZCRPC_OK &&
       zcrpc_options_set_int(o, ZCRPC_FORMAT_PROTO_NAMES, proto_names, err) == ZCRPC_OK &&
-      zcrpc_options_set_int(o, ZCRPC_FORMAT_ENUM_NUMBERS, enum_numbers, err) == ZCRPC_OK)
+      zcrpc_options_set_int(o, ZCRPC_FORMAT_ENUM_NUMBERS, enum_numbers, err) == ZCRPC_OK &&
+      zcrpc_options_set_int(o, ZCRPC_FORMAT_UNKNOWN_FIELDS, unknown, err) == ZCRPC_OK)
     return o;
   zcrpc_options_free(o);
   return NULL;
 }
 
-static int decode(const zcrpc_type *type, const zcrpc_options *o) {
+static int decode(const zcrpc_type *type, int32_t format, const zcrpc_options *o) {
   zcrpc_error *err = NULL;
-  zcrpc_buffer *json;
+  zcrpc_buffer *out;
   zcrpc_slice text;
   size_t len;
   int result;
   char *data = read_all(stdin, "standard input", &len);
   if (!data) return EXIT_BAD_INPUT;
-  json = zcrpc_type_convert(type, ZCRPC_PROTO, data, len, ZCRPC_JSON, o, &err);
+  out = zcrpc_type_convert(type, ZCRPC_PROTO, data, len, format, o, &err);
   free(data);
-  if (!json) return library_error(NULL, err);
-  zcrpc_buffer_slice(json, &text);
+  if (!out) return library_error(NULL, err);
+  zcrpc_buffer_slice(out, &text);
   result = write_line(text.data, text.len);
-  zcrpc_buffer_release(json);
+  zcrpc_buffer_release(out);
   return result;
 }
 
+const char decode_help[] =
+    "Usage: zcrpc decode --schema FILE --type NAME [options] < MESSAGE\n"
+    "\n"
+    "Reads one protobuf message from standard input and prints it.\n"
+    "  --schema FILE   a FileDescriptorSet: protoc --include_imports --descriptor_set_out=FILE ...\n"
+    "  --type NAME     full name of the message's type, such as echo.v1.EchoRequest\n"
+    "  --format NAME   json (the default), or text: protobuf's text format\n"
+    "  --pretty        on several lines\n"
+    "  --proto-names   JSON: field names as in the .proto file, not lowerCamelCase\n"
+    "  --enum-numbers  enums as numbers\n"
+    "  --unknown       text: unknown fields too, by number\n";
+
 int decode_main(int argc, char **argv) {
-  const char *file = NULL, *name = NULL;
-  int pretty = 0, proto_names = 0, enum_numbers = 0, result;
+  const char *file = NULL, *name = NULL, *format = NULL;
+  int pretty = 0, proto_names = 0, enum_numbers = 0, unknown = 0, help = 0, result;
   const struct flag flags[] = {{"--schema", &file, NULL},          {"--type", &name, NULL},
                                {"--pretty", NULL, &pretty},        {"--proto-names", NULL, &proto_names},
-                               {"--enum-numbers", NULL, &enum_numbers}, {NULL, NULL, NULL}};
+                               {"--enum-numbers", NULL, &enum_numbers}, {"--format", &format, NULL},
+                               {"--unknown", NULL, &unknown},      {"--help", NULL, &help},
+                               {NULL, NULL, NULL}};
   zcrpc_error *err = NULL;
   zcrpc_schema *schema;
   zcrpc_options *o;
   const zcrpc_type *type;
   if ((result = read_flags("decode", flags, argc, argv)) != 0) return result;
+  if (help) return write_line(decode_help, strlen(decode_help) - 1);
+  if (format && strcmp(format, "json") != 0 && strcmp(format, "text") != 0)
+    return usage_error("zcrpc decode: --format is json or text, not %s", format);
   if (!file || !name) return usage_error("zcrpc decode: %s is needed; see zcrpc --help", file ? "--type NAME" : "--schema FILE");
   schema = read_schema(file);
   if (!schema) return EXIT_BAD_INPUT;
   type = zcrpc_schema_type(schema, name);
-  o = format_options(pretty, proto_names, enum_numbers, &err);
+  o = format_options(pretty, proto_names, enum_numbers, unknown, &err);
   if (!type)
     result = no_such_type(schema, file, name);
   else if (!o)
     result = library_error(NULL, err);
   else
-    result = decode(type, o);
+    result = decode(type, format && !strcmp(format, "text") ? ZCRPC_TEXT : ZCRPC_JSON, o);
   zcrpc_options_free(o);
   zcrpc_schema_release(schema);
   return result;

@@ -9,6 +9,7 @@
 enum { EXIT_BAD_INPUT = 1, EXIT_USAGE = 2 };
 
 int decode_main(int argc, char **argv); /* argv[0]: the subcommand */
+extern const char decode_help[];
 int schema_main(int argc, char **argv);
 
 /* "error: " and the rest in one line on stderr; the value to return. */
