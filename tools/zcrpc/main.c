@@ -5,12 +5,16 @@
 #include "tool.h"
 
 static const char help[] =
-    "Usage: zcrpc COMMAND [options]\n"
-    "       zcrpc COMMAND --help\n"
+    "Usage: zcrpc decode --schema FILE --type NAME [options] < MESSAGE\n"
+    "       zcrpc decode --help\n"
+    "       zcrpc schema diff OLD NEW [--breaks wire|json|source] [--json]\n"
     "       zcrpc --help | --version\n"
     "\n"
-    "decode: reads one protobuf message from standard input and prints it as JSON or as text.\n"
-    "  zcrpc decode --schema FILE --type NAME [--format json|text] [--pretty] < MESSAGE\n"
+    "decode: reads one protobuf message from standard input and prints it as JSON or as text; its --help lists the options.\n"
+    "\n"
+    "schema diff: what breaks from one FileDescriptorSet to the next, one line each; exit status 1 if anything does.\n"
+    "  --breaks LEVEL  only what breaks the wire (wire), JSON too (json), or also source code (source, the default)\n"
+    "  --json          all of it as a JSON array\n"
     "\n"
     "Exit status: 0, 1 if what was given is bad (one line on standard error tells the code, the byte and the field),\n"
     "2 for a wrong command line.\n";
