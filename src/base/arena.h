@@ -62,7 +62,7 @@ class Arena {
   const Allocator* allocator() const { return a_; }
 
  private:
-  struct Block {
+  struct alignas(8) Block {  // so that what lies behind it is aligned where pointers have 4 bytes
     Block* next;
     size_t size;  // behind this head
     size_t used;  // once it is no longer the current one

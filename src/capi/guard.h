@@ -8,6 +8,15 @@
 #include "base/status.h"
 #include "capi/convert.h"
 
+// The codec alone is built without exceptions: nothing in it throws.
+#ifdef __cpp_exceptions
+#define ZCRPC_GUARDED try
+#define ZCRPC_OTHERWISE catch (...)  // bad_alloc alone is ever thrown
+#else
+#define ZCRPC_GUARDED
+#define ZCRPC_OTHERWISE if constexpr (false)
+#endif
+
 namespace zcrpc::capi {
 
 // The code of s; the error itself goes to *err, when the caller wants it.
@@ -27,20 +36,18 @@ template <class F>
 auto guard(zcrpc_error** err, F&& f) noexcept {
   using R = std::remove_cvref_t<decltype(f())>;
   if constexpr (std::is_same_v<R, base::Status>) {
-    try {
+    ZCRPC_GUARDED {
       return give(f(), err);
-    } catch (...) {  // bad_alloc alone is ever thrown
-      return give(base::Status::no_memory(), err);
     }
+    ZCRPC_OTHERWISE { return give(base::Status::no_memory(), err); }
   } else {
     using C = decltype(to_c(*std::declval<R&>()));
-    try {
+    ZCRPC_GUARDED {
       R r = f();
       if (r.ok()) return to_c(*r);
       (void)give(r.take_status(), err);
-    } catch (...) {
-      (void)give(base::Status::no_memory(), err);
     }
+    ZCRPC_OTHERWISE { (void)give(base::Status::no_memory(), err); }
     return C(nullptr);
   }
 }

@@ -24,7 +24,7 @@ struct Schema::Symbols {
   template <class Equal>
   uint32_t find(Kind kind, std::string_view s, Equal&& equal) const {
     uint64_t h = hash(kind, s);
-    for (size_t i = h & (slots.size() - 1);; i = (i + 1) & (slots.size() - 1)) {
+    for (size_t i = size_t(h) & (slots.size() - 1);; i = (i + 1) & (slots.size() - 1)) {
       const Slot& x = slots[i];
       if (x.what == 0) return UINT32_MAX;
       uint32_t index = (x.what & kIndexBits) - 1;
@@ -89,7 +89,7 @@ const Field* find_name(const Message* m, std::string_view s, Equal&& equal) {
   uint64_t h = base::siphash(m->schema->symbols->key, s.data(), s.size());
   auto high = uint32_t(h >> 32) & 0xFFFF0000u;
   size_t mask = m->names.size() - 1;
-  for (size_t i = h & mask; m->names[i]; i = (i + 1) & mask) {
+  for (size_t i = size_t(h) & mask; m->names[i]; i = (i + 1) & mask) {
     if ((m->names[i] & 0xFFFF0000u) != high) continue;
     const Field& f = m->fields[(m->names[i] & 0xFFFF) - 1];
     if (equal(f)) return &f;
@@ -99,7 +99,7 @@ const Field* find_name(const Message* m, std::string_view s, Equal&& equal) {
 
 void put_name(const Message* m, uint32_t* slots, std::string_view s, uint32_t index) {
   uint64_t h = base::siphash(m->schema->symbols->key, s.data(), s.size());
-  size_t mask = m->names.size() - 1, i = h & mask;
+  size_t mask = m->names.size() - 1, i = size_t(h) & mask;
   while (slots[i]) i = (i + 1) & mask;
   slots[i] = (uint32_t(h >> 32) & 0xFFFF0000u) | (index + 1);
 }
@@ -168,7 +168,7 @@ Status Builder::index_symbols() {
   if (!slots) return Status::no_memory();
   auto put = [&](Symbols::Kind kind, std::string_view name, size_t index) {
     uint64_t h = table->hash(kind, name);
-    size_t i = h & (size - 1);
+    size_t i = size_t(h) & (size - 1);
     while (slots[i].what) i = (i + 1) & (size - 1);
     slots[i] = {uint32_t(h >> 32), uint32_t(kind) << 29 | uint32_t(index + 1)};
   };

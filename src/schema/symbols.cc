@@ -14,7 +14,7 @@ Symbol* SymbolTable::find(std::string_view name) {
   if (slots_.empty() || exhausted()) return nullptr;
   uint64_t h = hash(name);
   size_t mask = slots_.size() - 1;
-  for (size_t i = h & mask; slots_[i]; i = (i + 1) & mask) {
+  for (size_t i = size_t(h) & mask; slots_[i]; i = (i + 1) & mask) {
     if ((slots_[i] ^ h) >> 32) continue;
     Symbol* s = &symbols_[uint32_t(slots_[i]) - 1];
     if (s->name == name) return s;
@@ -30,7 +30,7 @@ bool SymbolTable::grow() {
   memset(to, 0, size * sizeof *to);
   for (size_t n = 0; n < symbols_.size(); n++) {
     uint64_t h = hash(symbols_[n].name);
-    size_t i = h & (size - 1);
+    size_t i = size_t(h) & (size - 1);
     while (to[i]) i = (i + 1) & (size - 1);
     to[i] = (h >> 32 << 32) | (n + 1);
   }
@@ -42,7 +42,7 @@ bool SymbolTable::add(const Symbol& s, Symbol** there) {
   *there = nullptr;
   if (symbols_.size() * 2 >= slots_.size() && !grow()) return false;
   uint64_t h = hash(s.name);
-  size_t mask = slots_.size() - 1, i = h & mask;
+  size_t mask = slots_.size() - 1, i = size_t(h) & mask;
   for (; slots_[i]; i = (i + 1) & mask) {
     if ((slots_[i] ^ h) >> 32) continue;
     Symbol* old = &symbols_[uint32_t(slots_[i]) - 1];

@@ -203,7 +203,7 @@ base::Result<schema::View> decode(const Message* type, base::Slice data, bool sl
     return status;
   }
   schema::Anchor anchor{data.data, c.schema, arena, arena->generation() ^ schema::kSeal, holder};
-  static_assert(sizeof anchor == schema::kAnchorSize && kLazyPrefix % 8 == 0);
+  static_assert(sizeof anchor <= schema::kAnchorSize && kLazyPrefix % 8 == 0);  // 32 where pointers have 4 bytes
   memcpy(c.region + before, &anchor, sizeof anchor);
   if (c.lazy) {
     auto* all = new (c.region) schema::LazyRoot{c.max_index, size_t(c.top - c.region), c.max_depth, slack, c.drop_unknown};

@@ -38,7 +38,7 @@ void a_vector_that_cannot_grow_keeps_what_it_has(void**) {
   assert_int_equal(fail_malloc_stop(), 1);
   assert_false(pushed);
   assert_int_equal(v.size(), 8);
-  for (uint64_t i = 0; i < 8; i++) assert_int_equal(v[i], i);
+  for (uint64_t i = 0; i < 8; i++) assert_int_equal(v[size_t(i)], i);
   assert_null(v.grow(SIZE_MAX));
   assert_null(v.grow(SIZE_MAX / 8));
   assert_false(v.reserve(SIZE_MAX / 4));
