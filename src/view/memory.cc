@@ -21,7 +21,8 @@ void rebase(Context* c, const uint8_t* from, const uint8_t* to, ptrdiff_t by) {
 bool grow(Context* c, size_t want) {
   auto capacity = size_t(c->region_end - c->region);
   if (want > c->budget) return fail(c, Fault::kBudget, nullptr, nullptr);
-  size_t more = capacity * 2 < want ? want : capacity * 2;
+  // A little more than is wanted, so that the same message fits without a second look when the block is used again.
+  size_t more = capacity * 2 < want ? want + want / 8 : capacity * 2;
   if (more > c->budget) more = c->budget;
   uint8_t *old = c->region, *old_limit = c->limit, *old_end = c->region_end;
   auto above = size_t(old_end - old_limit);
