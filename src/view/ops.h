@@ -399,15 +399,17 @@ static __attribute__((noinline)) const uint8_t* packed_blocks(const uint8_t* p, 
 }
 #endif
 
+constexpr ptrdiff_t kVarintMost = 16;  // bytes that reading one may touch
+
 template <class T, class Convert>
 ZCRPC_HOT bool packed_field(Context* c, Walk& w, const Entry* e, unsigned tl, Convert convert) {
   uint8_t* slot = w.m + e->offset;
   uint32_t n, before;
   const uint8_t* p = read_length(w.p + tl, w.end, &n);
-  if (ZCRPC_UNLIKELY(!p)) {  // a long one is worth a second look here
+  if (ZCRPC_UNLIKELY(!p)) {  // a long one is worth a second look here, also where it reaches over the clamp
     uint64_t v;
     p = read_varint(w.p + tl, &v);
-    if (!p || v > wire::kMaxMessage || w.end - p < ptrdiff_t(v)) return false;
+    if (!p || v > wire::kMaxMessage || (w.end == c->clamp ? true_end(c) : w.end) - p < ptrdiff_t(v)) return false;
     n = uint32_t(v);
   }
   uint8_t* first = run_start(c, slot, sizeof(T), &before);
@@ -419,11 +421,21 @@ ZCRPC_HOT bool packed_field(Context* c, Walk& w, const Entry* e, unsigned tl, Co
 #if defined(__AVX2__)
   p = packed_blocks(p, end, &out, convert);
 #endif
-  while (p < end) {
+  while (p < end - (end > w.end ? kVarintMost : 0)) {
     uint64_t v;
     p = read_varint(p, &v);
     if (ZCRPC_UNLIKELY(!p)) return soiled(c, reinterpret_cast<uint8_t*>(out));
     *out++ = convert(v);
+  }
+  if (ZCRPC_UNLIKELY(p < end)) {  // nothing behind the end may be read: the last values from a copy
+    uint8_t last[2 * kVarintMost] = {};
+    memcpy(last, p, size_t(end - p));
+    for (const uint8_t *q = last, *stop = last + (end - p); q < stop;) {
+      uint64_t v;
+      q = read_varint(q, &v);
+      if (ZCRPC_UNLIKELY(!q)) return soiled(c, reinterpret_cast<uint8_t*>(out));
+      *out++ = convert(v);
+    }
   }
   run_done(c, slot, first, reinterpret_cast<uint8_t*>(out), before, before + k);
   set_bit(w, e);
