@@ -226,7 +226,10 @@ void children_share_one_budget(void**) {
     break;
   }
   assert_true(opened > 50 && opened < 500);
+  assert_true(schema::lazy_link_of(v)->root->used <= 60000);  // debug builds' notes lie in the arena too
+#ifndef ZCRPC_DEBUG
   assert_true(d.arena.used() <= 60000);
+#endif
 }
 
 void a_child_is_opened_once_and_then_kept(void**) {
