@@ -8,7 +8,7 @@
 #include "sparse.pb.h"
 
 using namespace harness;
-namespace pb = google::protobuf;
+namespace gp = google::protobuf;
 using bench::shapes::Batch;
 
 namespace {
@@ -17,10 +17,10 @@ namespace {
 
 struct Decoder {
   std::vector<char> block = std::vector<char>(1 << 20);
-  pb::Arena arena{options()};
+  gp::Arena arena{options()};
 
-  pb::ArenaOptions options() {
-    pb::ArenaOptions o;
+  gp::ArenaOptions options() {
+    gp::ArenaOptions o;
     o.initial_block = block.data();
     o.initial_block_size = block.size();
     return o;
@@ -28,7 +28,7 @@ struct Decoder {
   template <class M>
   M* decode(std::string_view s) {
     arena.Reset();
-    M* m = pb::Arena::CreateMessage<M>(&arena);
+    M* m = gp::Arena::CreateMessage<M>(&arena);
     if (!m->ParseFromArray(s.data(), int(s.size()))) die("protobuf: parse");
     return m;
   }
@@ -57,7 +57,7 @@ void build(const Set& set) {
   std::vector<uint8_t> out(1 << 17);
   race(WHO, set.name + ": build and encode", set.payloads, 1, [&](size_t) {
     d.arena.Reset();
-    auto* m = pb::Arena::CreateMessage<Batch>(&d.arena);
+    auto* m = gp::Arena::CreateMessage<Batch>(&d.arena);
     for (const Plain& p : records) {
       auto* r = m->add_records();
       r->set_timestamp_ns(int64_t(p.timestamp));
@@ -89,17 +89,17 @@ void log_rows(const Set& set) {
   std::vector<std::string> texts(messages.size());
   std::vector<std::string_view> views;
   for (size_t i = 0; i < messages.size(); i++)
-    if (!pb::util::MessageToJsonString(messages[i], &texts[i]).ok()) die("protobuf: print");
+    if (!gp::util::MessageToJsonString(messages[i], &texts[i]).ok()) die("protobuf: print");
   for (const std::string& t : texts) views.push_back(t);
   race(WHO, set.name + ": wire to JSON", set.payloads, 1, [&](size_t i) {
     std::string text;
-    if (!pb::util::MessageToJsonString(*d.decode<Batch>(set.payloads[i]), &text).ok()) die("protobuf: print");
+    if (!gp::util::MessageToJsonString(*d.decode<Batch>(set.payloads[i]), &text).ok()) die("protobuf: print");
     return text.size();
   });
   race(WHO, set.name + ": JSON to wire", views, 1, [&](size_t i) {
     d.arena.Reset();
-    auto* m = pb::Arena::CreateMessage<Batch>(&d.arena);
-    if (!pb::util::JsonStringToMessage(texts[i], m).ok()) die("protobuf: parse JSON");
+    auto* m = gp::Arena::CreateMessage<Batch>(&d.arena);
+    if (!gp::util::JsonStringToMessage(texts[i], m).ok()) die("protobuf: parse JSON");
     return encode(*m, &out);
   });
 }
@@ -107,8 +107,8 @@ void log_rows(const Set& set) {
 template <class M>
 void sparse(const char* name) {
   const Set set = load(name);
-  pb::Arena arena;
-  auto* m = pb::Arena::CreateMessage<M>(&arena);
+  gp::Arena arena;
+  auto* m = gp::Arena::CreateMessage<M>(&arena);
   if (!m->ParseFromArray(set.payloads[0].data(), int(set.payloads[0].size()))) die("protobuf: parse");
   report(WHO, std::string(name) + ": arena bytes a wire byte", double(arena.SpaceUsed()) / double(set.payloads[0].size()), "bytes");
 }
