@@ -556,7 +556,7 @@ void masks_agree(void**) {
       before->CopyFrom(*m);
       pb::util::FieldMaskUtil::MergeMessageTo(*o, p, options, m.get());
       drop_made(m.get(), *before, *o, *mask);
-      encode::merge_masked(w.encoder, from, *mask, (messages ? encode::kMaskReplaceMessages : 0) | (repeated ? encode::kMaskReplaceRepeated : 0));
+      encode::merge_masked(w.encoder, from, *mask, (messages ? uint32_t(encode::kMaskReplaceMessages) : 0u) | (repeated ? uint32_t(encode::kMaskReplaceRepeated) : 0u));
     }
     equal_to_theirs(&w, type, *m, finished(w.encoder), in);
   }
