@@ -43,7 +43,7 @@ static void put(bytes *b, const void *data, size_t len) {
     b->data = (char *)realloc(b->data, b->cap);
     assert_non_null(b->data);
   }
-  memcpy(b->data + b->len, data, len);
+  if (len) memcpy(b->data + b->len, data, len); /* data may be NULL then */
   b->len += len;
 }
 /* The same few bytes again and again, up to `size` in all. */

@@ -84,7 +84,9 @@ static void what_one_burst_needed_is_enough_for_all(void **state) {
   turn(0);
   assert_int_equal(stats().calls, 5 * CONNECTIONS * CALLS); /* all of them in that one turn */
   assert_int_equal(stats().allocations, made);
+#ifndef ZCRPC_DEBUG /* debug builds note what was released */
   assert_int_equal(fail_malloc_count(), 0);
+#endif
   for (int i = 0; i < CONNECTIONS; i++) collect(&clients[i]);
 }
 
