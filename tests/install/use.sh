@@ -10,12 +10,12 @@ case "$test" in
     cmake --install "$build" --prefix "$stage" >/dev/null
     # What a package would hold; a file that is missing or too much is a mistake here, not at the packager's.
     cd "$stage"
-    for file in include/zcrpc.h include/zcrpc/layout.h include/zcrpc/codegen.h "$libdir/libzcrpc.so" \
+    for file in include/zcrpc.h include/zcrpc/layout.h include/zcrpc/codegen.h include/zcrpc/decode.h include/zcrpc/decode_ops.h "$libdir/libzcrpc.so" \
       "$libdir/libzcrpc.so.0" "$libdir/libzcrpc.a" "$libdir/pkgconfig/zcrpc.pc" "$libdir/cmake/zcrpc/zcrpc-config.cmake" \
       "$libdir/cmake/zcrpc/ZcrpcGenerate.cmake" bin/zcrpc bin/protoc-gen-zcrpc bin/protoc-gen-zcrpc-c; do
       [ -e "$file" ] || { echo "not installed: $file"; exit 1; }
     done
-    wrong=$(find . -type f | grep -vE "^\./(include/zcrpc(/[a-z]+)?\.h|$libdir/libzcrpc\.(a|so\.[0-9.]+)|$libdir/pkgconfig/zcrpc\.pc|$libdir/cmake/zcrpc/[A-Za-z-]+\.cmake|bin/(zcrpc|protoc-gen-zcrpc)|share/man/man1/zcrpc\.1|share/zcrpc/proto/[a-z/_]+\.proto)\$" || true)
+    wrong=$(find . -type f | grep -vE "^\./(include/zcrpc(/[a-z_]+)?\.h|$libdir/libzcrpc\.(a|so\.[0-9.]+)|$libdir/pkgconfig/zcrpc\.pc|$libdir/cmake/zcrpc/[A-Za-z-]+\.cmake|bin/(zcrpc|protoc-gen-zcrpc)|share/man/man1/zcrpc\.1|share/zcrpc/proto/[a-z/_]+\.proto)\$" || true)
     [ -z "$wrong" ] || { echo "installed, but nobody asked for it:"; echo "$wrong"; exit 1; }
     # Installed programs find what they need without the build tree.
     env -u LD_LIBRARY_PATH bin/zcrpc --version
