@@ -25,7 +25,7 @@ class Session final : public net::Stream {
 
  private:
   Session(Context* context, SSL* ssl, const net::Io* io, int fd) : context_(context), ssl_(ssl), socket_{io, fd} { context->retain(); }
-  int64_t failed(int error);  // what an SSL call's end means to a caller of recv and sendv
+  int64_t failed(int result);  // what an SSL call's end means to a caller of recv and sendv
   void handshaken();
 
   Context* context_;

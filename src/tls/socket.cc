@@ -18,7 +18,7 @@ int outcome(BIO* b, int64_t n, size_t* done, int retry) {
     return 1;
   }
   *done = 0;
-  if (n == -EAGAIN || n == -EINTR) {
+  if (n == -EAGAIN) {
     BIO_set_flags(b, retry | BIO_FLAGS_SHOULD_RETRY);
   } else if (n < 0 && of(b)->error == 0) {
     of(b)->error = int(n);

@@ -59,7 +59,7 @@ def run(command, **more):
 def fetch():
     for tool in ('npm', 'cargo') if FULL else ('npm',):
         if not shutil.which(tool):
-            die(f'{tool} is not there: scripts/deps check installs it')
+            die(f'{tool} is not there: scripts/deps check {"cargo " if FULL else ""}installs it')
     DEPS.mkdir(parents=True, exist_ok=True)
     for package in NPM_PACKAGES:
         name = package.rsplit('@', 1)[0].replace('@', '').replace('/', '-')

@@ -1,7 +1,7 @@
-"""nginx and HAProxy before our server: every way they forward, Connect with curl and gRPC with gRPC C++.
+"""nginx and HAProxy before our server: every way they forward, Connect calls with curl.
 
 nginx grpc_pass (HTTP/2 to us), nginx proxy_pass (HTTP/1.1 to us), HAProxy with HTTP/2 and with HTTP/1.1 to us. The
-configurations are those of docs/serving.md.
+configurations are those of docs/serving.md, in clear text.
 """
 import json
 import os
