@@ -104,12 +104,33 @@ int64_t zcrpc_call_time_left(const zcrpc_call* call) {
 int32_t zcrpc_call_is_done(const zcrpc_call* c) { return c && from_c(c)->has(rpc::kDone); }
 
 void zcrpc_call_get_info(const zcrpc_call* call, zcrpc_call_info* out) {
-  if (!out) return;
-  uint32_t size = out->struct_size;
-  if (size < sizeof *out) return;
-  *out = {};
-  out->struct_size = size;
-  out->peer = out->peer_certificate = slice_of(base::Slice());
+  if (!out || out->struct_size < offsetof(zcrpc_call_info, http_method)) return;
+  zcrpc_call_info info{};
+  info.peer = info.peer_certificate = info.http_method = info.path = info.peer_chain = slice_of(base::Slice());
   const rpc::Call* c = from_c(call);
-  if (usable(c) && c->verbs->info) c->verbs->info(c, out);
+  if (usable(c) && c->verbs->info) c->verbs->info(c, &info);
+  fill(out, info);
+}
+
+zcrpc_code zcrpc_call_set_value(zcrpc_call* call, const void* key, void* value, void (*drop)(void*), zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!c || !key) return wrong("zcrpc_call_set_value: no call, or no key");
+    if (!usable(c) || !c->has(rpc::kServerSide)) return Status(Code::kFailedPrecondition, "not a call that a server of this process was asked");
+    for (rpc::Call::Value& v : c->values) {
+      if (v.key != key) continue;
+      if (v.drop) v.drop(v.value);
+      v = {key, value, drop};
+      return {};
+    }
+    return c->values.push({key, value, drop}) ? Status() : Status::no_memory();
+  });
+}
+
+void* zcrpc_call_value(const zcrpc_call* call, const void* key) {
+  const rpc::Call* c = from_c(call);
+  if (c)
+    for (const rpc::Call::Value& v : c->values)
+      if (v.key == key) return v.value;
+  return nullptr;
 }

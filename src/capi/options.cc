@@ -48,6 +48,9 @@ constexpr Row kRows[] = {
     {ZCRPC_SERVER_MAX_CONNECTIONS, "SERVER_MAX_CONNECTIONS", kServer, 1, 1 << 24},
     {ZCRPC_SERVER_MAX_STREAMS, "SERVER_MAX_STREAMS", kServer, 1, 1 << 20},
     {ZCRPC_SERVER_MAX_DEADLINE, "SERVER_MAX_DEADLINE", kServer | kCall, -1, INT32_MAX},
+    {ZCRPC_SERVER_DEFAULT_DEADLINE, "SERVER_DEFAULT_DEADLINE", kServer | kCall, -1, INT32_MAX},
+    {ZCRPC_SERVER_MIN_DEADLINE, "SERVER_MIN_DEADLINE", kServer | kCall, 0, INT32_MAX},
+    {ZCRPC_SERVER_SILENCE, "SERVER_SILENCE", kServer | kCall, -1, INT32_MAX},
     {ZCRPC_SERVER_PREFIX, "SERVER_PREFIX", kServer, 0, kText},
     {ZCRPC_SERVER_PROXY_PROTOCOL, "SERVER_PROXY_PROTOCOL", kServer, 0, 1},
     {ZCRPC_CHANNEL_CODEC, "CHANNEL_CODEC", kChannel | kCall, ZCRPC_PROTO, ZCRPC_JSON},
@@ -184,5 +187,14 @@ zcrpc_code zcrpc_options_set_log(zcrpc_options* o, int32_t level, zcrpc_log_fn f
     if (level < 1 || level > 4) return Status::format(Code::kInvalidArgument, "log level %d; 1 to 4 are known", level);
     from_c(o)->log = {fn, user, base::LogLevel(level)};
     return {};
+  });
+}
+
+zcrpc_code zcrpc_options_add_interceptor(zcrpc_options* o, zcrpc_intercept_fn fn, void* user, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!o || !fn) return wrong("zcrpc_options_add_interceptor: no options, or no function");
+    if (!(bit(from_c(o)->what) & (kServer | kCall)))
+      return Status::format(Code::kInvalidArgument, "an interceptor is not for ZCRPC_FOR_%s", kNames[from_c(o)->what]);
+    return from_c(o)->interceptors.push({fn, user}) ? Status() : Status::no_memory();
   });
 }

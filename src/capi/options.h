@@ -24,6 +24,11 @@ struct Options {
   base::Log log;
   base::Vec<Value> values;
   view::Projection* projection = nullptr;  // counted
+  struct Hook {
+    zcrpc_intercept_fn fn;
+    void* user;
+  };
+  base::Vec<Hook> interceptors;
 
   Options() = default;
   Options(const Options&) = delete;

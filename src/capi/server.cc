@@ -36,7 +36,14 @@ Status read_coding(std::string_view list, compress::Coding* out) {
   return {};
 }
 
-Status read_config(const Options* o, server::Config* c) {
+Status read_interceptors(const Options* o, base::Vec<server::Interceptor>* to) {
+  if (!o) return {};
+  for (const Options::Hook& h : o->interceptors)
+    if (!to->push({h.fn, h.user})) return Status::no_memory();
+  return {};
+}
+
+Status read_config(const Options* o, server::Config* c, base::Vec<server::Interceptor>* interceptors) {
   c->message_limit = size_t(get_int(o, ZCRPC_LIMIT_MESSAGE, int64_t(c->message_limit)));
   c->header_limit = size_t(get_int(o, ZCRPC_LIMIT_HEADERS, int64_t(c->header_limit)));
   ZCRPC_TRY(read_coding(get_string(o, ZCRPC_COMPRESSION), &c->coding));
@@ -48,6 +55,11 @@ Status read_config(const Options* o, server::Config* c) {
   c->prefix = get_string(o, ZCRPC_SERVER_PREFIX);
   if (!c->prefix.empty() && (c->prefix.front() != '/' || c->prefix.back() == '/'))
     return wrong("ZCRPC_SERVER_PREFIX begins with a slash and does not end with one");
+  c->default_deadline_ms = get_int(o, ZCRPC_SERVER_DEFAULT_DEADLINE, -1);
+  c->min_deadline_ms = get_int(o, ZCRPC_SERVER_MIN_DEADLINE, 0);
+  c->silence_ms = get_int(o, ZCRPC_SERVER_SILENCE, -1);
+  ZCRPC_TRY(read_interceptors(o, interceptors));
+  c->interceptors = {interceptors->data(), interceptors->size()};
   if (o) c->log = o->log;
   return {};
 }
@@ -59,7 +71,13 @@ Status set_route(zcrpc_server* s, const zcrpc_method* m, const zcrpc_options* o,
   r.message_limit = size_t(get_int(from_c(o), ZCRPC_LIMIT_MESSAGE, 0));
   r.max_deadline_ms = get_int(from_c(o), ZCRPC_SERVER_MAX_DEADLINE, -1);
   r.decode = get_limits(from_c(o));
-  return from_c(s)->set(r);
+  const Options* options = from_c(o);
+  r.default_deadline_ms = get_int(options, ZCRPC_SERVER_DEFAULT_DEADLINE, server::Route::kInherit);
+  r.min_deadline_ms = get_int(options, ZCRPC_SERVER_MIN_DEADLINE, server::Route::kInherit);
+  r.silence_ms = get_int(options, ZCRPC_SERVER_SILENCE, server::Route::kInherit);
+  base::Vec<server::Interceptor> interceptors;
+  ZCRPC_TRY(read_interceptors(options, &interceptors));
+  return from_c(s)->set(r, {interceptors.data(), interceptors.size()});
 }
 
 }  // namespace
@@ -68,7 +86,8 @@ zcrpc_server* zcrpc_server_new(const zcrpc_options* o, zcrpc_error** err) {
   return guard(err, [&]() -> base::Result<server::Server*> {
     ZCRPC_TRY(check_for(o, ZCRPC_FOR_SERVER));
     server::Config config;
-    ZCRPC_TRY(read_config(from_c(o), &config));
+    base::Vec<server::Interceptor> interceptors;
+    ZCRPC_TRY(read_config(from_c(o), &config, &interceptors));
     net::Loop::Options loops;
     loops.log = config.log;
     return server::Server::make(config, loops);

@@ -37,7 +37,7 @@ class Stream {
   virtual void shutdown() = 0;
 
   virtual std::string_view protocol() const = 0;           // by ALPN: "h2", "http/1.1", ""
-  virtual base::Buffer* peer_certificate() const = 0;      // the leaf, DER; borrowed; nullptr: none
+  virtual base::Buffer* peer_certificate() const = 0;      // leaf first, then what came with it, DER; borrowed; nullptr: none
   virtual std::string_view failure() const = 0;            // why recv or sendv failed; "" if the socket did
   // Who the peer speaks for, once the first bytes have come; nullptr: itself.
   virtual const Address* peer() const { return nullptr; }

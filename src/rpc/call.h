@@ -31,6 +31,8 @@ struct Event {
   Call* call = nullptr;            // a reference is held from push until release; nullptr: RELEASED and DRAINED
   schema::View message = nullptr;  // what record.index describes
   Event* next = nullptr;
+  // In a turn, before it is delivered; once. False: it is dropped. nullptr: nothing.
+  bool (*before)(Event*) = nullptr;
   void (*released)(Event*) = nullptr;  // [inside] after the consumer is done with it; may free it; nullptr: nothing
 };
 
@@ -97,6 +99,13 @@ struct Call {
   void* fn_user = nullptr;
   encode::Encoder* encoder = nullptr;         // of the message under construction; nullptr until it is asked for
   base::Error* error = nullptr;               // [inside] how it ended; nullptr: well, or not yet. Owned.
+  // The application's, under keys of its own: zcrpc_call_set_value. Whoever ends or reuses the call drops them.
+  struct Value {
+    const void* key;
+    void* value;
+    void (*drop)(void* value);
+  };
+  base::Vec<Value> values;
   Event first;                                // REQUEST, or HEADERS of the response
   Event done;                                 // DONE
 
@@ -106,6 +115,13 @@ struct Call {
   }
   bool has(uint32_t f) const { return flags.load(std::memory_order_acquire) & f; }
   void set(uint32_t f) { flags.fetch_or(f, std::memory_order_release); }
+  void drop_values() {
+    while (!values.empty()) {
+      Value v = values.back();
+      values.pop();
+      if (v.drop) v.drop(v.value);
+    }
+  }
 };
 
 // What ZCRPC_OP_START opens a call on: a method of a channel (zcrpc_channel_bind). Registered with the hub.
@@ -134,6 +150,8 @@ class Hub {
   void release(Event* e);
   // Delivers the events of calls that have a function; those for a turn stay, in their order.
   void run_functions();
+  // Runs what comes before delivery for all that waits, in order, and delivers nothing.
+  void run_before();
   bool waiting() const { return head_ != nullptr; }
 
   // Ids for ZCRPC_OP_START; 0 without memory.

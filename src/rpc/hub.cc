@@ -1,5 +1,7 @@
 #include "rpc/call.h"
 
+#include <utility>
+
 namespace zcrpc::rpc {
 
 // An id is the place in the table, plus 1, in the low 24 bits, and above it a generation that grows with each call
@@ -67,6 +69,10 @@ void Hub::run_functions() {
   Event* kept_tail = nullptr;
   while (Event* e = head_) {
     pop();
+    if (e->before && !std::exchange(e->before, nullptr)(e)) {
+      release(e);
+      continue;
+    }
     Call* c = e->call;
     if (!c || !c->fn) {
       e->next = nullptr;
@@ -79,6 +85,23 @@ void Hub::run_functions() {
     record.tag = c->tag;
     c->fn(reinterpret_cast<zcrpc_call*>(c), &record, reinterpret_cast<const zcrpc_view*>(e->message), c->fn_user);
     release(e);
+  }
+  head_ = kept_head;
+  tail_ = kept_tail;
+}
+
+void Hub::run_before() {
+  Event* kept_head = nullptr;
+  Event* kept_tail = nullptr;
+  while (Event* e = head_) {
+    pop();
+    if (e->before && !std::exchange(e->before, nullptr)(e)) {
+      release(e);
+      continue;
+    }
+    e->next = nullptr;
+    (kept_tail ? kept_tail->next : kept_head) = e;
+    kept_tail = e;
   }
   head_ = kept_head;
   tail_ = kept_tail;

@@ -103,6 +103,11 @@ bool Request::set_target(std::string_view v) {
   return true;
 }
 
+std::string_view Request::method_name() const {
+  static constexpr std::string_view kNames[] = {"", "POST", "GET", "HEAD", "OPTIONS"};
+  return kNames[size_t(method_)];
+}
+
 void Request::set_method(std::string_view v) {
   method_ = v == "POST"      ? HttpMethod::kPost
             : v == "GET"     ? HttpMethod::kGet

@@ -47,6 +47,7 @@ class Request {
 
   bool http2() const { return http2_; }
   HttpMethod method() const { return method_; }
+  std::string_view method_name() const;  // "POST"; "" for what we have no name for
   std::string_view path() const { return {target_.data(), path_}; }
   std::string_view query() const {  // behind the question mark
     return path_ < target_.size() ? std::string_view(target_.data() + path_ + 1, target_.size() - path_ - 1) : std::string_view();

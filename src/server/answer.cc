@@ -19,6 +19,7 @@ void ServerCall::answer_refusal(const rpc::Refusal& r) {
   set(rpc::kDone);
   state_ = State::kAnswered;
   counters->add(counters->calls_failed, 1);
+  refused_ = r.http == 200 ? r.code : rpc::code_from_http(r.http);
   if (Status s = reply_.refuse(request_, r); !s.ok()) return conn_->fail_later();
   conn_->answer(this, reply_.body());
 }
@@ -145,6 +146,22 @@ base::Metadata* ServerCall::metadata(rpc::Call* call, int32_t which) {
   return which == ZCRPC_RESPONSE_HEADERS ? &c->headers_ : which == ZCRPC_RESPONSE_TRAILERS ? &c->trailers_ : nullptr;
 }
 
+namespace {
+// DER tells its own length: a SEQUENCE, as certificates are.
+size_t leaf_size(Slice chain) {
+  if (chain.size < 2 || chain.data[0] != 0x30) return chain.size;
+  size_t head = 2, size = chain.data[1];
+  if (size & 0x80) {
+    size_t bytes = size & 0x7F;
+    if (bytes > 4 || chain.size < 2 + bytes) return chain.size;
+    size = 0;
+    for (size_t i = 0; i < bytes; i++) size = size << 8 | chain.data[2 + i];
+    head += bytes;
+  }
+  return size > chain.size - head ? chain.size : head + size;
+}
+}  // namespace
+
 void ServerCall::info(const rpc::Call* call, zcrpc_call_info* out) {
   auto* c = static_cast<const ServerCall*>(call);
   rpc::Protocol p = c->request_.protocol();
@@ -153,10 +170,16 @@ void ServerCall::info(const rpc::Call* call, zcrpc_call_info* out) {
   out->http = c->http2_ ? ZCRPC_HTTP2 : ZCRPC_HTTP1;
   out->method = reinterpret_cast<const zcrpc_method*>(c->method);
   out->peer = {c->peer_, c->peer_size_};
-  if (c->certificate_) out->peer_certificate = {reinterpret_cast<const char*>(c->certificate_->data()), c->certificate_->size()};
+  if (c->certificate_) {
+    out->peer_chain = {reinterpret_cast<const char*>(c->certificate_->data()), c->certificate_->size()};
+    out->peer_certificate = {out->peer_chain.data, leaf_size(c->certificate_->slice())};
+  }
+  std::string_view path = c->request_.path(), verb = c->request_.method_name();
+  out->path = {path.data(), path.size()};
+  out->http_method = {verb.data(), verb.size()};
   out->bytes_in = c->message_in_;
   out->bytes_out = c->message_out_;
-  out->messages_in = 1;
+  out->messages_in = c->message_in_seen_;
   out->messages_out = c->message_out_ ? 1 : 0;
   if (c->stream_out_) {
     out->messages_out = c->stream_->messages_out.load(std::memory_order_relaxed);
@@ -166,7 +189,7 @@ void ServerCall::info(const rpc::Call* call, zcrpc_call_info* out) {
     out->messages_in = c->stream_->messages_in.load(std::memory_order_relaxed);
     out->bytes_in = c->stream_->bytes_in.load(std::memory_order_relaxed);
   }
-  out->age_ns = c->worker_->clock_ns() - c->begun_ns_;
+  out->age_ns = (c->ended_ns_ ? c->ended_ns_ : c->worker_->clock_ns()) - c->begun_ns_;
 }
 
 namespace {

@@ -1,5 +1,6 @@
 #include "server/call.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -19,6 +20,8 @@ namespace {
 constexpr size_t kKeptArena = 256 << 10, kKeptOutput = 64 << 10;
 // Blocks of a worker that requests may hold while the rest of their stream is awaited; beyond, they are copied.
 constexpr size_t kKeptBlocks = 64;
+
+int64_t in_ns(int64_t ms) { return ms > INT64_MAX / 4 / net::Timers::kNsPerMs ? INT64_MAX / 4 : ms * net::Timers::kNsPerMs; }
 }  // namespace
 
 const rpc::Verbs ServerCall::kVerbs = {
@@ -104,6 +107,18 @@ bool ServerCall::head_done() {
     return false;
   }
   set_deadline();
+  bool streams = method->flags & (schema::kClientStream | schema::kServerStream);
+  if (streams || request_.text()) {
+    if (!prepare_stream()) {
+      fail(Status::no_memory());
+      return false;
+    }
+    stream_out_ = streams;
+  }
+  wait_for_time();
+  encode::reset(own_encoder_, method->output);
+  encoder = own_encoder_;
+  if (route_->interceptors && !intercept_head()) [[unlikely]] return false;
   rpc::MessageReader::Options o;
   o.envelope = rpc::has_envelopes(request_.protocol());
   o.coding = request_.coding();
@@ -112,15 +127,7 @@ bool ServerCall::head_done() {
   o.content_length = request_.content_length();
   o.pool = &worker_->compression;
   reader_.begin(o);
-  bool streams = method->flags & (schema::kClientStream | schema::kServerStream);
-  if (streams || request_.text()) {
-    if (!prepare_stream()) {
-      fail(Status::no_memory());
-      return false;
-    }
-    stream_out_ = streams;
-    if (method->flags & schema::kClientStream) return open_stream();
-  }
+  if (method->flags & schema::kClientStream) return open_stream();
   state_ = State::kBody;
   return true;
 }
@@ -128,11 +135,26 @@ bool ServerCall::head_done() {
 bool ServerCall::late() const { return deadline_ns_ && worker_->loop()->now() >= deadline_ns_; }
 
 void ServerCall::set_deadline() {
-  int64_t timeout = request_.timeout_ns(), most = route_->max_deadline_ms;
-  if (most >= 0 && most <= INT64_MAX / net::Timers::kNsPerMs && timeout > most * net::Timers::kNsPerMs) timeout = most * net::Timers::kNsPerMs;
+  int64_t timeout = request_.timeout_ns();
+  if (timeout == rpc::kNoTimeout) {
+    if (route_->default_deadline_ms >= 0) timeout = in_ns(route_->default_deadline_ms);
+  } else {
+    timeout = std::max(timeout, in_ns(route_->min_deadline_ms));
+  }
+  if (route_->max_deadline_ms >= 0) timeout = std::min(timeout, in_ns(route_->max_deadline_ms));
   if (timeout == rpc::kNoTimeout || timeout > INT64_MAX - begun_ns_) return;
   deadline_ns_ = begun_ns_ + timeout;
-  worker_->loop()->set_timer(&timer_, deadline_ns_);
+}
+
+// Sets the timer to whichever comes first: the deadline, or the end of a stream's patience.
+void ServerCall::wait_for_time() {
+  int64_t due = deadline_ns_;
+  if (stream_out_ && route_->silence_ms >= 0) {
+    if (heard_ns_ == 0) heard_ns_ = worker_->loop()->now();
+    int64_t silent = heard_ns_ + in_ns(route_->silence_ms);
+    if (!due || silent < due) due = silent;
+  }
+  if (due) worker_->loop()->set_timer(&timer_, due);
 }
 
 void ServerCall::on_timer() {
@@ -145,7 +167,11 @@ void ServerCall::on_timer() {
     if (conn_ && !(http2_ && h2.sent())) conn_->reset(this, http::kH2Cancel);
     return;
   }
-  fail(Status(Code::kDeadlineExceeded, "deadline exceeded"));
+  if (late() || !stream_out_ || worker_->loop()->now() >= heard_ns_ + in_ns(route_->silence_ms)) {
+    fail(Status(Code::kDeadlineExceeded, late() ? "deadline exceeded" : "no message for too long"));
+  } else {
+    wait_for_time();  // something was heard since the timer was set
+  }
 }
 
 void ServerCall::body(Slice bytes) {
@@ -205,13 +231,26 @@ void ServerCall::dispatch() {
   message_ = reader_.message();
   counters->add(counters->messages_in, 1);
   message_in_ = reader_.body_bytes;
+  message_in_seen_ = 1;
+  heard_ns_ = worker_->loop()->now();
   if (Status s = decode(); !s.ok()) {
     fail(bad_request(std::move(s)));
     return;
   }
-  encode::reset(own_encoder_, method->output);
-  encoder = own_encoder_;
   if (route_->fn) {
+    if (route_->interceptors) [[unlikely]] {
+      // Their turn, then the handler's.
+      first.record = {};
+      first.record.kind = ZCRPC_EVENT_REQUEST;
+      first.record.flags = ZCRPC_EVENT_END;
+      first.message = view_;
+      set_message(&first, message_);
+      retain();
+      bool go_on = before_request(&first);
+      if (!go_on && refs.load(std::memory_order_acquire) > 1) keep_block();
+      if (refs.fetch_sub(1, std::memory_order_acq_rel) == 1 && !go_on) settle();
+      if (!go_on) return;
+    }
     call_handler();
   } else {
     queue_request();
@@ -246,7 +285,8 @@ Status ServerCall::read_json(encode::Encoder** e, Slice* message) {
 }
 
 void ServerCall::call_handler() {
-  refs.store(1, std::memory_order_relaxed);
+  if (watched_) retain();  // an interceptor may hold it too
+  else refs.store(1, std::memory_order_relaxed);
   const Route* r = route_;
   zcrpc_code code = r->fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(this)), reinterpret_cast<const zcrpc_view*>(view_),
                           reinterpret_cast<zcrpc_encoder*>(own_encoder_), r->user);
@@ -285,6 +325,7 @@ void ServerCall::queue_request() {
     int64_t left = (deadline_ns_ - worker_->loop()->now()) / net::Timers::kNsPerMs;
     first.record.value = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : int32_t(left);
   }
+  first.before = route_->interceptors && !stream_in_ ? before_request : nullptr;
   worker_->hub()->push(&first);
 }
 
@@ -300,13 +341,15 @@ void ServerCall::set_message(rpc::Event* e, Slice message) {
 void ServerCall::done_event() {
   done.record = {};
   done.record.kind = ZCRPC_EVENT_DONE;
-  done.record.value = error ? int32_t(error->code()) : ZCRPC_OK;
+  done.record.value = error ? int32_t(error->code()) : int32_t(refused_);
   if (error) {
     std::string_view text = error->message_view();
     done.record.data = uint64_t(reinterpret_cast<uintptr_t>(text.data()));
     done.record.len = uint32_t(text.size());
   }
-  done.released = [](rpc::Event* e) { e->call->release(); };
+  done.before = watched_ ? before_done : nullptr;
+  done.released = nullptr;
+  if (events_) done.released = [](rpc::Event* e) { e->call->release(); };
   worker_->hub()->push(&done);
 }
 
@@ -394,7 +437,8 @@ void ServerCall::closed() {
     error = Status(Code::kCanceled, "canceled by the client").take();
   }
   state_ = State::kAnswered;
-  if (events_) done_event();
+  if (watched_) ended_ns_ = worker_->clock_ns();
+  if (events_ || watched_) done_event();
   settle();
 }
 
@@ -479,7 +523,12 @@ void ServerCall::recycle() {
   state_ = State::kHead;
   fn = nullptr;
   fn_user = nullptr;
-  stream_in_ = stream_out_ = false;
+  drop_values();
+  stream_in_ = stream_out_ = watched_ = unheard_ = false;
+  message_in_seen_ = 0;
+  refused_ = Code::kOk;
+  intercepted_ = 0;
+  heard_ns_ = ended_ns_ = 0;
   events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;
   aborted_.store(false, std::memory_order_relaxed);
   finished_.store(false, std::memory_order_relaxed);

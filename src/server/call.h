@@ -103,6 +103,13 @@ class ServerCall : public rpc::Call {
 
   static void finish_inside(ServerCall* c);
   void set_deadline();
+  void wait_for_time();
+  // intercept.cc
+  bool intercept_head();               // false: it was answered; the body is of no interest
+  bool intercept(const zcrpc_event& e, schema::View message);
+  static bool before_request(rpc::Event* e);
+  static bool before_message(rpc::Event* e);
+  static bool before_done(rpc::Event* e);
   void on_timer();
   void dispatch();                     // the request is complete
   base::Status decode();
@@ -156,6 +163,11 @@ class ServerCall : public rpc::Call {
   State state_ = State::kHead;
   bool stream_in_ = false, stream_out_ = false;  // the method's requests stream; its answers do, or have to be sent as if
   bool http2_ = false, events_ = false, lingering_ = false, borrowing_ = false, counted_kept_ = false;
+  bool watched_ = false;               // somebody besides the handler wants to hear of its end
+  bool unheard_ = false;               // an interceptor kept it from the handler, who hears nothing of it
+  uint8_t message_in_seen_ = 0;        // of a method with one request: its message has come
+  base::Code refused_ = base::Code::kOk;  // without an error object: refused by its head
+  uint32_t intercepted_ = 0;           // how many interceptors saw HEADERS
   bool ours_ = false;                  // the outcome is the server's, and the handler may still be writing metadata
   std::atomic<bool> finished_{false};  // by the handler, the deadline, a cancel: the first one counts
   std::atomic<bool> settling_{false};  // its task is queued
@@ -165,6 +177,7 @@ class ServerCall : public rpc::Call {
   base::Buffer* reply_buffer_ = nullptr;
   base::Vec<uint8_t> reply_bytes_;
   int64_t begun_ns_ = 0, deadline_ns_ = 0;  // 0: none
+  int64_t heard_ns_ = 0, ended_ns_ = 0;  // when a stream's last message came or went; when a watched call ended
   base::Slice message_;                // the request, as decoded
   schema::View view_ = nullptr;
   base::Arena arena_;                  // of its index
@@ -178,7 +191,7 @@ class ServerCall : public rpc::Call {
   base::Piece body_piece_;
   base::String json_;                  // the reply as JSON
   base::Buffer* kept_ = nullptr;       // the block that the request lies in
-  base::Buffer* certificate_ = nullptr;  // the peer's, DER
+  base::Buffer* certificate_ = nullptr;  // the peer's, and what came with it, DER
   base::Buffer* chunk_ = nullptr;      // the memory that pieces_ lie in
   OwnTimer timer_;
   OwnTask finish_task_, settle_task_, stream_task_;

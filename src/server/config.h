@@ -4,8 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <span>
+
 #include "base/log.h"
 #include "compress/compress.h"
+#include "server/intercept.h"
 #include "view/view.h"
 
 namespace zcrpc::server {
@@ -18,6 +21,10 @@ struct Config {
   size_t max_connections = 10000;
   uint32_t max_streams = 100;              // a connection
   int64_t max_deadline_ms = -1;            // -1: none
+  int64_t default_deadline_ms = -1;        // of calls whose client names none
+  int64_t min_deadline_ms = 0;             // a client's shorter one becomes this
+  int64_t silence_ms = -1;                 // of streams: without a message either way
+  std::span<const Interceptor> interceptors;  // of every method; until the server is made, which copies them
   int64_t max_age_ms = 30 * 60 * 1000;     // of a connection, +-10 %; -1: none
   int64_t lame_duck_ms = 0;
   bool proxy_protocol = false;             // connections begin with a PROXY header

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/vec.h"
 #include "schema/schema.h"
+#include "server/intercept.h"
 #include "view/view.h"
 
 namespace zcrpc::server {
@@ -27,6 +28,9 @@ struct Route {
   uint64_t tag = 0;
   size_t message_limit = 0;
   int64_t max_deadline_ms = -1;            // -1: none
+  static constexpr int64_t kInherit = INT64_MIN;  // until Server::set has put the server's value there
+  int64_t default_deadline_ms = kInherit, min_deadline_ms = kInherit, silence_ms = kInherit;
+  const Interceptors* interceptors = nullptr;  // nullptr: none
   view::Limits decode;
 };
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -50,6 +51,13 @@ Result<Server*> Server::make(const Config& c, const net::Loop::Options& loops) {
     free(s);
     return Status::no_memory();
   }
+  auto all = s->join(c.interceptors, {});
+  if (!all.ok()) {
+    free(s);
+    return all.take_status();
+  }
+  s->config_.interceptors = {};
+  if (*all) s->config_.interceptors = {(*all)->items(), (*all)->count};
   return s;
 }
 
@@ -66,6 +74,10 @@ void Server::free(Server* s) {
     if (p->fd >= 0) io->close(io->user, p->fd);
     if (p->streams) p->streams->release();
     delete p;
+  }
+  while (Interceptors* l = s->lists_) {
+    s->lists_ = l->next;
+    std::free(l);
   }
   delete s;
 }
@@ -113,11 +125,31 @@ Status Server::listen(std::string_view address, net::Streams* streams) {
 
 const char* Server::address(size_t i) const { return i < places_.size() ? places_[i]->text : nullptr; }
 
-Status Server::set(Route r) {
+// nullptr: none.
+Result<const Interceptors*> Server::join(std::span<const Interceptor> first, std::span<const Interceptor> second) {
+  if (first.empty() && second.empty()) return static_cast<const Interceptors*>(nullptr);
+  void* p = std::malloc(sizeof(Interceptors) + (first.size() + second.size()) * sizeof(Interceptor));
+  if (!p) return Status::no_memory();
+  auto* l = new (p) Interceptors{nullptr, 0};
+  for (std::span<const Interceptor> part : {first, second})
+    for (const Interceptor& i : part) l->items()[l->count++] = i;
+  std::lock_guard lock(lists_gate_);
+  l->next = lists_;
+  lists_ = l;
+  return static_cast<const Interceptors*>(l);
+}
+
+Status Server::set(Route r, std::span<const Interceptor> interceptors) {
   if (r.fn && r.method->flags & (schema::kClientStream | schema::kServerStream))
     return Status::format(Code::kUnimplemented, "%.*s streams: it is served through its events", int(r.method->path.size()), r.method->path.data());
   if (r.message_limit == 0) r.message_limit = config_.message_limit;
   if (r.max_deadline_ms < 0) r.max_deadline_ms = config_.max_deadline_ms;
+  if (r.default_deadline_ms == Route::kInherit) r.default_deadline_ms = config_.default_deadline_ms;
+  if (r.min_deadline_ms == Route::kInherit) r.min_deadline_ms = config_.min_deadline_ms;
+  if (r.silence_ms == Route::kInherit) r.silence_ms = config_.silence_ms;
+  auto joined = join(config_.interceptors, interceptors);
+  if (!joined.ok()) return joined.take_status();
+  r.interceptors = *joined;
   r.path = r.method->path;
   if (!r.fn && !r.event_fn) turns_ = true;
   return routes_.set(r);

@@ -20,7 +20,8 @@ class Server {
   // streams: what every connection goes through; retained. nullptr: sockets as they are.
   base::Status listen(std::string_view address, net::Streams* streams = nullptr);
   const char* address(size_t i) const;  // nullptr past the end
-  base::Status set(Route r);
+  // interceptors: of the method, behind the server's; copied.
+  base::Status set(Route r, std::span<const Interceptor> interceptors = {});
   base::Status attach(net::Loop* loop, rpc::Hub* hub);
   base::Status run(int threads);
   void drain(int64_t grace_ms);         // signal-safe
@@ -52,11 +53,14 @@ class Server {
   Server(const Config& c, const net::Loop::Options& loops) : config_(c), loops_(loops) {}
   ~Server() = default;
   base::Result<Worker*> add_worker(net::Loop* loop, rpc::Hub* hub);
+  base::Result<const Interceptors*> join(std::span<const Interceptor> first, std::span<const Interceptor> second);
 
   Config config_;
   net::Loop::Options loops_;
   base::Arena names_;
   Routes routes_;
+  std::mutex lists_gate_;
+  Interceptors* lists_ = nullptr;       // of the routes; a call may be on a replaced one
   base::Vec<Place*> places_;
   std::atomic<Worker*> workers_{nullptr};
   std::atomic<uint32_t> worker_count_{0};

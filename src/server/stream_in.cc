@@ -38,8 +38,6 @@ bool ServerCall::open_stream() {
   }
   stream_in_ = true;
   state_ = State::kHandling;
-  encode::reset(own_encoder_, method->output);
-  encoder = own_encoder_;
   queue_request();
   return state_ == State::kHandling;
 }
@@ -167,6 +165,8 @@ Status ServerCall::deliver(bool in_block) {
   d->record.kind = ZCRPC_EVENT_MESSAGE;
   set_message(d, message);
   d->released = give_back;
+  d->before = route_->interceptors ? before_message : nullptr;
+  heard_ns_ = worker_->loop()->now();
   worker_->hub()->push(d);
   return {};
 }

@@ -184,7 +184,7 @@ void ServerCall::stream_work() {
 
 void ServerCall::tell_room() {
   StreamState& s = *stream_;
-  if (s.writable_waits || s.ending) return;
+  if (s.writable_waits || s.ending || !events_) return;  // an interceptor that answers hears of no room
   size_t queued = s.queued.load();
   if (queued >= StreamState::kRoom / 2 || !s.starved.exchange(false)) return;
   s.writable_waits = true;
@@ -224,6 +224,7 @@ bool ServerCall::pump() {
     s.sending.swap(&s.filling);
   }
   if (s.sending.empty() && !s.ending && (s.begun || !s.headers_gone.load())) return false;
+  if (!s.sending.empty()) heard_ns_ = worker_->loop()->now();
   bool starts = !s.begun;
   if (starts && !begin_answer()) return false;
   s.pieces.clear();

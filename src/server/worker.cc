@@ -291,6 +291,7 @@ void Worker::detach() {
   loop_->clear_timer(&timer_);
   close_listeners();
   while (connections_) connections_->close();
+  hub_->run_before();  // interceptors hear the end while the server is there
   drained_.store(true, std::memory_order_release);
   if (!nested) loop_->leave();
 }

@@ -5,6 +5,7 @@
 #include <openssl/x509.h>
 
 #include <algorithm>
+#include <climits>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -63,10 +64,19 @@ void Session::handshaken() {
   X509* peer = SSL_get0_peer_certificate(ssl_);
   int size = peer ? i2d_X509(peer, nullptr) : 0;
   if (size <= 0) return;
-  certificate_.reset(base::Buffer::make(size_t(size)));
+  // What came with the leaf; a server's view of it leaves the leaf out, and a resumed session has none.
+  STACK_OF(X509)* rest = SSL_get_peer_cert_chain(ssl_);
+  int total = size, count = rest ? sk_X509_num(rest) : 0;
+  for (int i = 0; i < count; i++) {
+    int n = i2d_X509(sk_X509_value(rest, i), nullptr);
+    if (n <= 0 || n > INT_MAX - total) count = i;
+    else total += n;
+  }
+  certificate_.reset(base::Buffer::make(size_t(total)));
   if (!certificate_) return;
   uint8_t* at = certificate_->writable();
   i2d_X509(peer, &at);
+  for (int i = 0; i < count; i++) i2d_X509(sk_X509_value(rest, i), &at);
 }
 
 int64_t Session::recv(void* p, size_t n) {
