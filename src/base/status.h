@@ -45,6 +45,12 @@ class Error {
   Slice detail_value(size_t i) const { return lists_->details.value(i); }
   Metadata* metadata() { return lists_ ? &lists_->metadata : nullptr; }  // nullptr: the static error
   const Metadata* metadata() const { return lists_ ? &lists_->metadata : nullptr; }
+  // Whether the application wrote it for a peer to read. What the library made, a call downstream among it, reaches no
+  // peer but for its code.
+  bool spoken() const { return spoken_; }
+  void set_spoken(bool yes) {
+    if (!is_static()) spoken_ = yes;
+  }
   bool is_static() const { return lists_ == nullptr; }
 
  private:
@@ -60,6 +66,7 @@ class Error {
   static const Error kNoMemory;
 
   Code code_;
+  bool spoken_ = false;
   int64_t offset_ = -1;
   const char* message_;
   size_t message_size_;

@@ -82,8 +82,43 @@ void zcrpc_call_finish(zcrpc_call* call, zcrpc_error* status) {
 zcrpc_code zcrpc_call_fail(zcrpc_call* call, zcrpc_code code, const char* text, size_t len) {
   // What is not an error cannot be failed with; the peer hears of an internal one.
   if (code < ZCRPC_CANCELED || code > ZCRPC_UNAUTHENTICATED) code = ZCRPC_INTERNAL;
-  zcrpc_call_finish(call, to_c(Status(Code(code), given(text, len).text()).take()));
+  zcrpc_call_finish(call, zcrpc_error_new(code, text, len));
   return code;
+}
+
+zcrpc_code zcrpc_call_fail_with(zcrpc_call* call, zcrpc_code code, const zcrpc_error* cause) {
+  if (code < ZCRPC_CANCELED || code > ZCRPC_UNAUTHENTICATED) code = zcrpc_error_code(cause);
+  if (code < ZCRPC_CANCELED || code > ZCRPC_UNAUTHENTICATED) code = ZCRPC_INTERNAL;
+  // Not spoken: the server logs it, and sends the code.
+  Status s(Code(code), cause ? from_c(cause)->message_view() : std::string_view());
+  if (cause && *from_c(cause)->path() && s.error()) (void)s.error()->set_path(from_c(cause)->path());
+  zcrpc_call_finish(call, to_c(s.take()));
+  return code;
+}
+
+zcrpc_code zcrpc_call_pass_on(zcrpc_call* from, zcrpc_call* to, int32_t what, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call *source = from_c(from), *target = from_c(to);
+    if (!source || !target || what & ~(ZCRPC_PASS_TRACE | ZCRPC_PASS_DEADLINE)) return wrong("zcrpc_call_pass_on: two calls, and ZCRPC_PASS_ bits");
+    if (!source->has(rpc::kServerSide) || target->has(rpc::kServerSide)) return wrong("zcrpc_call_pass_on: from a server's call to a client's");
+    if (!usable(source) || !usable(target)) return Status(Code::kFailedPrecondition, "a call of the parent process");
+    if (what & ZCRPC_PASS_TRACE) {
+      const base::Metadata* in = source->verbs->metadata(source, ZCRPC_REQUEST_HEADERS);
+      base::Metadata* out = target->verbs->metadata(target, ZCRPC_REQUEST_HEADERS);
+      base::Slice own;
+      // Who has said where it belongs knows better; a state without a parent means nothing.
+      if (in && out && !out->get("traceparent", &own) && in->get("traceparent", &own)) {
+        if (!out->add("traceparent", own)) return Status::no_memory();
+        for (size_t i = 0; i < in->size(); i++)
+          if (in->name(i) == "tracestate" && !out->add("tracestate", in->value(i))) return Status::no_memory();
+      }
+    }
+    if (what & ZCRPC_PASS_DEADLINE) {
+      int64_t left = source->verbs->time_left_ms(source), own = target->verbs->time_left_ms(target);
+      if (left >= 0 && (own < 0 || left < own)) target->verbs->set_timeout(target, left);
+    }
+    return {};
+  });
 }
 
 zcrpc_metadata* zcrpc_call_metadata(zcrpc_call* call, int32_t which) {

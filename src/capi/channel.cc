@@ -107,26 +107,26 @@ uint64_t zcrpc_channel_bind(zcrpc_channel* ch, const zcrpc_method* m, zcrpc_erro
 }
 
 void zcrpc_channel_stats(const zcrpc_channel* ch, zcrpc_stats* out) {
-  if (!out || out->struct_size < sizeof *out) return;
-  *out = {};
-  out->struct_size = sizeof *out;
-  if (!ch) return;
+  if (!out || out->struct_size < offsetof(zcrpc_stats, dropped)) return;
+  zcrpc_stats all{};
+  if (!ch) return fill(out, all);
   const rpc::Counters& c = const_cast<client::Channel*>(from_c(ch))->counters();
   auto read = [](const std::atomic<uint64_t>& n) { return n.load(std::memory_order_relaxed); };
-  out->calls = read(c.calls);
-  out->calls_failed = read(c.calls_failed);
-  out->calls_now = read(c.calls_now);
-  out->connections = read(c.connections);
-  out->connections_now = read(c.connections_now);
-  out->bytes_in = read(c.bytes_in);
-  out->bytes_out = read(c.bytes_out);
-  out->messages_in = read(c.messages_in);
-  out->messages_out = read(c.messages_out);
-  out->copies_in = read(c.copies_in);
-  out->copies_out = read(c.copies_out);
-  out->bytes_copied_in = read(c.bytes_copied_in);
-  out->bytes_copied_out = read(c.bytes_copied_out);
-  out->late_ops = read(c.late_ops);
+  all.calls = read(c.calls);
+  all.calls_failed = read(c.calls_failed);
+  all.calls_now = read(c.calls_now);
+  all.connections = read(c.connections);
+  all.connections_now = read(c.connections_now);
+  all.bytes_in = read(c.bytes_in);
+  all.bytes_out = read(c.bytes_out);
+  all.messages_in = read(c.messages_in);
+  all.messages_out = read(c.messages_out);
+  all.copies_in = read(c.copies_in);
+  all.copies_out = read(c.copies_out);
+  all.bytes_copied_in = read(c.bytes_copied_in);
+  all.bytes_copied_out = read(c.bytes_copied_out);
+  all.late_ops = read(c.late_ops);
+  fill(out, all);
 }
 
 // ---- Section 8, the client's side ----

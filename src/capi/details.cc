@@ -56,6 +56,7 @@ zcrpc_error* zcrpc_error_from_status(const void* data, size_t len, zcrpc_error**
     if (bad_slice(data, len)) return wrong("zcrpc_error_from_status: no data");
     base::Error* made = rpc::read_status({data, len});
     if (!made) return wrong("not a google.rpc.Status");
+    made->set_spoken(true);
     return made;
   });
 }

@@ -16,7 +16,9 @@ zcrpc_code zcrpc_code_from_name(const char* name) {
 
 zcrpc_error* zcrpc_error_new(zcrpc_code code, const char* text, size_t len) {
   if (code < ZCRPC_CANCELED || code > ZCRPC_UNAUTHENTICATED) code = ZCRPC_UNKNOWN;
-  return to_c(base::Error::make(base::Code(code), given(text, len).text()));
+  base::Error* e = base::Error::make(base::Code(code), given(text, len).text());
+  e->set_spoken(true);
+  return to_c(e);
 }
 
 zcrpc_code zcrpc_error_add_detail(zcrpc_error* e, const char* type, const void* data, size_t len, zcrpc_error** err) {

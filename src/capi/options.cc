@@ -198,3 +198,13 @@ zcrpc_code zcrpc_options_add_interceptor(zcrpc_options* o, zcrpc_intercept_fn fn
     return from_c(o)->interceptors.push({fn, user}) ? Status() : Status::no_memory();
   });
 }
+
+zcrpc_code zcrpc_options_set_observer(zcrpc_options* o, zcrpc_observe_fn fn, void* user, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!o) return wrong("zcrpc_options_set_observer: no options");
+    if (from_c(o)->what != ZCRPC_FOR_SERVER) return Status::format(Code::kInvalidArgument, "an observer is not for ZCRPC_FOR_%s", kNames[from_c(o)->what]);
+    from_c(o)->observe = fn;
+    from_c(o)->observe_user = user;
+    return {};
+  });
+}

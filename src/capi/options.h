@@ -29,6 +29,8 @@ struct Options {
     void* user;
   };
   base::Vec<Hook> interceptors;
+  zcrpc_observe_fn observe = nullptr;
+  void* observe_user = nullptr;
 
   Options() = default;
   Options(const Options&) = delete;

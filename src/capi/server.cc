@@ -61,6 +61,7 @@ Status read_config(const Options* o, server::Config* c, base::Vec<server::Interc
   ZCRPC_TRY(read_interceptors(o, interceptors));
   c->interceptors = {interceptors->data(), interceptors->size()};
   if (o) c->log = o->log;
+  if (o) c->observe = {o->observe, o->observe_user};
   return {};
 }
 
@@ -153,9 +154,8 @@ void zcrpc_server_drain(zcrpc_server* s, int64_t grace_ms) {
 }
 
 void zcrpc_server_stats(const zcrpc_server* s, zcrpc_stats* out) {
-  if (!out || out->struct_size < sizeof *out) return;
-  uint32_t size = out->struct_size;
-  *out = {};
-  out->struct_size = size;
-  if (s) from_c(s)->stats(out);
+  if (!out || out->struct_size < offsetof(zcrpc_stats, dropped)) return;
+  zcrpc_stats all{};
+  if (s) from_c(s)->stats(&all);
+  fill(out, all);
 }

@@ -71,6 +71,8 @@ struct Counters {
   std::atomic<uint64_t> calls{0}, calls_failed{0}, calls_now{0}, connections{0}, connections_now{0}, bytes_in{0}, bytes_out{0},
       messages_in{0}, messages_out{0}, copies_in{0}, copies_out{0}, bytes_copied_in{0}, bytes_copied_out{0}, allocations{0},
       refused{0}, retries{0}, late_ops{0}, buffers_now{0}, memory_now{0};
+  std::atomic<uint64_t> dropped{0};    // any thread
+  std::atomic<uint64_t> codes[17]{};   // calls that have ended
   // There is one writer, so no locked instruction is needed.
   static void add(std::atomic<uint64_t>& c, uint64_t n) { c.store(c.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
   void copied_in(size_t n) {

@@ -41,6 +41,7 @@ Status ServerCall::answer_ok() {
   Status s = json ? print_reply() : gather_reply();
   size_t size = 0;
   for (const base::Piece& p : pieces_) size += p.bytes.size;
+  size_out_ = size;
   compress::Coding coding = compress::Coding::kIdentity;
   if (s.ok()) s = compress_reply(&size, &coding);
   if (s.ok()) s = reply_.ok(request_, size, coding, &headers_, &trailers_);
@@ -58,6 +59,13 @@ Status ServerCall::bad_reply(const Status& s) {
   worker_->loop()->log().format(base::LogLevel::kError, "%.*s: the reply: %s%s%s", int(method->path.size()), method->path.data(), s.path(),
                                 *s.path() ? ": " : "", s.message());
   return Status(s.code() == Code::kResourceExhausted ? Code::kResourceExhausted : Code::kInternal, "");
+}
+
+// What the application did not write itself, the error of a call downstream say, is for the log likewise. [any]
+Status ServerCall::unspoken(const Status& s) {
+  worker_->loop()->log().format(base::LogLevel::kError, "%.*s: answered with %s; the cause: %s%s%s", int(method->path.size()), method->path.data(),
+                                base::code_name(s.code()), s.path(), *s.path() ? ": " : "", s.message());
+  return Status(s.code() >= Code::kPending ? Code::kInternal : s.code(), "");
 }
 
 Status ServerCall::gather_reply() {

@@ -99,6 +99,8 @@ void ServerCall::begin(Connection* conn) {
 
 bool ServerCall::head_done() {
   counters->add(counters->calls, 1);
+  counted_ = true;
+  watched_ = worker_->config().observe.fn != nullptr;
   route_ = worker_->route(request_.path());
   method = route_ ? route_->method : nullptr;
   rpc::Refusal refusal = request_.classify(route_ ? int32_t(route_->method->flags) : -1, {});
@@ -231,6 +233,7 @@ void ServerCall::dispatch() {
   message_ = reader_.message();
   counters->add(counters->messages_in, 1);
   message_in_ = reader_.body_bytes;
+  size_in_ = message_.size;
   message_in_seen_ = 1;
   heard_ns_ = worker_->loop()->now();
   if (Status s = decode(); !s.ok()) {
@@ -285,8 +288,12 @@ Status ServerCall::read_json(encode::Encoder** e, Slice* message) {
 }
 
 void ServerCall::call_handler() {
-  if (watched_) retain();  // an interceptor may hold it too
-  else refs.store(1, std::memory_order_relaxed);
+  if (watched_) {
+    retain();  // an interceptor may hold it too
+    handled_ns_ = worker_->clock_ns();
+  } else {
+    refs.store(1, std::memory_order_relaxed);
+  }
   const Route* r = route_;
   zcrpc_code code = r->fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(this)), reinterpret_cast<const zcrpc_view*>(view_),
                           reinterpret_cast<zcrpc_encoder*>(own_encoder_), r->user);
@@ -311,6 +318,7 @@ void ServerCall::queue_request() {
   events_ = true;
   tag = route_->tag;
   retain();  // until DONE has been released
+  if (watched_) handled_ns_ = worker_->clock_ns();
   first.record = {};
   first.record.kind = ZCRPC_EVENT_REQUEST;
   first.message = view_;
@@ -357,11 +365,15 @@ void ServerCall::done_event() {
 
 void ServerCall::finish(rpc::Call* call, Status s) {
   auto* c = static_cast<ServerCall*>(call);
+  if (s.error() && !s.error()->spoken()) s = c->unspoken(s);
   // The one answer of a method whose requests stream is its end's, as a unary call's.
   if (c->stream_out_ && s.ok() && !c->finished_.load() && !(c->method->flags & schema::kServerStream) && !c->stream_->messages_out.load()) {
     if (Status sent = c->queue_encoded(); !sent.ok()) s = c->bad_reply(sent);
   }
-  if (c->finished_.exchange(true)) return;
+  if (c->finished_.exchange(true)) {
+    c->counters->dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   c->outcome_ = std::move(s);
   c->retain();
   if (!c->worker_->run_inside(&c->finish_task_)) c->release();
@@ -398,6 +410,7 @@ void ServerCall::linger() {
 // Called once a call, after finished_ was set by whoever wrote outcome_.
 void ServerCall::complete() {
   worker_->loop()->clear_timer(&timer_);
+  if (watched_) finished_ns_ = worker_->clock_ns();
   if (!conn_) {
     outcome_ = {};  // closed() told of the end already
     set(rpc::kDone);
@@ -438,6 +451,7 @@ void ServerCall::closed() {
   }
   state_ = State::kAnswered;
   if (watched_) ended_ns_ = worker_->clock_ns();
+  if (counted_) counters->add(counters->codes[error ? size_t(error->code()) : size_t(refused_)], 1);
   if (events_ || watched_) done_event();
   settle();
 }
@@ -528,7 +542,9 @@ void ServerCall::recycle() {
   message_in_seen_ = 0;
   refused_ = Code::kOk;
   intercepted_ = 0;
-  heard_ns_ = ended_ns_ = 0;
+  heard_ns_ = ended_ns_ = handled_ns_ = finished_ns_ = 0;
+  size_in_ = size_out_ = 0;
+  counted_ = false;
   events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;
   aborted_.store(false, std::memory_order_relaxed);
   finished_.store(false, std::memory_order_relaxed);

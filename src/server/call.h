@@ -107,6 +107,7 @@ class ServerCall : public rpc::Call {
   // intercept.cc
   bool intercept_head();               // false: it was answered; the body is of no interest
   bool intercept(const zcrpc_event& e, schema::View message);
+  void observe();
   static bool before_request(rpc::Event* e);
   static bool before_message(rpc::Event* e);
   static bool before_done(rpc::Event* e);
@@ -123,6 +124,7 @@ class ServerCall : public rpc::Call {
   void answer_refusal(const rpc::Refusal& r);
   base::Status answer_ok();
   base::Status bad_reply(const base::Status& s);
+  base::Status unspoken(const base::Status& s);
   base::Status gather_reply();         // pieces_ of the message
   base::Status print_reply();          // the same as JSON
   base::Status compress_reply(size_t* size, compress::Coding* coding);
@@ -163,6 +165,7 @@ class ServerCall : public rpc::Call {
   State state_ = State::kHead;
   bool stream_in_ = false, stream_out_ = false;  // the method's requests stream; its answers do, or have to be sent as if
   bool http2_ = false, events_ = false, lingering_ = false, borrowing_ = false, counted_kept_ = false;
+  bool counted_ = false;               // a head has come: it is a call
   bool watched_ = false;               // somebody besides the handler wants to hear of its end
   bool unheard_ = false;               // an interceptor kept it from the handler, who hears nothing of it
   uint8_t message_in_seen_ = 0;        // of a method with one request: its message has come
@@ -177,6 +180,7 @@ class ServerCall : public rpc::Call {
   base::Buffer* reply_buffer_ = nullptr;
   base::Vec<uint8_t> reply_bytes_;
   int64_t begun_ns_ = 0, deadline_ns_ = 0;  // 0: none
+  int64_t handled_ns_ = 0, finished_ns_ = 0;  // of a watched call: when its handler got it, and ended it
   int64_t heard_ns_ = 0, ended_ns_ = 0;  // when a stream's last message came or went; when a watched call ended
   base::Slice message_;                // the request, as decoded
   schema::View view_ = nullptr;
@@ -197,7 +201,8 @@ class ServerCall : public rpc::Call {
   OwnTask finish_task_, settle_task_, stream_task_;
   StreamState* stream_ = nullptr;      // nullptr until it is needed, then kept
   uint64_t copies_seen_ = 0, bytes_copied_seen_ = 0;
-  size_t message_in_ = 0, message_out_ = 0;
+  size_t message_in_ = 0, message_out_ = 0;  // as they were on the wire
+  size_t size_in_ = 0, size_out_ = 0;        // without compression
   uint8_t peer_size_ = 0;
   char peer_[net::kAddressText];
 };

@@ -24,6 +24,7 @@ struct Config {
   int64_t default_deadline_ms = -1;        // of calls whose client names none
   int64_t min_deadline_ms = 0;             // a client's shorter one becomes this
   int64_t silence_ms = -1;                 // of streams: without a message either way
+  Observer observe;
   std::span<const Interceptor> interceptors;  // of every method; until the server is made, which copies them
   int64_t max_age_ms = 30 * 60 * 1000;     // of a connection, +-10 %; -1: none
   int64_t lame_duck_ms = 0;

@@ -1,4 +1,6 @@
 // Interceptors: what they are told, and what their answers do.
+#include <charconv>
+
 #include "server/call.h"
 #include "server/worker.h"
 
@@ -58,7 +60,71 @@ bool ServerCall::before_done(rpc::Event* e) {
     const Interceptor& one = c->route_->interceptors->items()[i];
     (void)one.fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(c)), &e->record, nullptr, one.user);
   }
+  if (c->worker_->config().observe.fn) c->observe();
   return c->events_ && !c->unheard_;
+}
+
+namespace {
+
+zcrpc_slice slice_of(std::string_view s) { return {s.empty() ? "" : s.data(), s.size()}; }
+
+zcrpc_slice header_of(const base::Metadata& m, std::string_view name) {
+  base::Slice value;
+  return m.get(name, &value) ? slice_of(value.text()) : slice_of({});
+}
+
+// "192.0.2.1:4711", "[::1]:4711", or a local socket's name.
+void split_peer(std::string_view peer, zcrpc_call_record* r) {
+  size_t colon = peer.rfind(':');
+  r->peer_address = slice_of(peer);
+  if (peer.starts_with("unix:") || colon == peer.npos) return;
+  int32_t port = 0;
+  auto [end, e] = std::from_chars(peer.data() + colon + 1, peer.data() + peer.size(), port);
+  if (e != std::errc() || end != peer.data() + peer.size()) return;
+  std::string_view host = peer.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  r->peer_address = slice_of(host);
+  r->peer_port = port;
+}
+
+}  // namespace
+
+void ServerCall::observe() {
+  zcrpc_call_record r{};
+  zcrpc_call_info i{};
+  info(this, &i);
+  r.struct_size = sizeof r;
+  r.code = done.record.value;
+  r.protocol = request_.protocol() == rpc::Protocol::kNone ? 0 : i.protocol;
+  r.codec = i.codec;
+  r.http = i.http;
+  r.service = r.method = slice_of({});
+  if (route_) {
+    std::string_view path = route_->method->path;
+    size_t slash = path.rfind('/');
+    if (slash != path.npos) {
+      r.method = slice_of(path.substr(slash + 1));
+      if (slash > 0) r.service = slice_of(path.substr(1, slash - 1));
+    }
+  }
+  r.path = i.path;
+  r.http_method = i.http_method;
+  split_peer({peer_, peer_size_}, &r);
+  r.traceparent = header_of(request_.metadata(), "traceparent");
+  r.tracestate = header_of(request_.metadata(), "tracestate");
+  const net::Io* io = worker_->loop()->io();
+  r.duration_ns = ended_ns_ - begun_ns_;
+  r.start_ns = io->wall_ns(io->user) - (worker_->clock_ns() - begun_ns_);
+  r.wait_ns = handled_ns_ ? handled_ns_ - begun_ns_ : -1;
+  r.handler_ns = handled_ns_ ? (finished_ns_ ? finished_ns_ : ended_ns_) - handled_ns_ : -1;
+  r.messages_in = i.messages_in;
+  r.messages_out = i.messages_out;
+  r.bytes_in = reader_.body_bytes;
+  r.bytes_out = i.bytes_out;
+  r.size_in = stream_in_ ? i.bytes_in : size_in_;
+  r.size_out = stream_out_ ? stream_->size_out.load(std::memory_order_relaxed) : size_out_;
+  const Observer& o = worker_->config().observe;
+  o.fn(&r, o.user);
 }
 
 }  // namespace zcrpc::server

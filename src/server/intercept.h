@@ -12,6 +12,12 @@ struct Interceptor {
   void* user;
 };
 
+// Hears of every call when it has ended.
+struct Observer {
+  zcrpc_observe_fn fn = nullptr;
+  void* user = nullptr;
+};
+
 // Those of one route, the server's before the method's. Never changes, and lives as long as the server.
 struct Interceptors {
   Interceptors* next;  // the server's list of these

@@ -293,6 +293,8 @@ void Server::stats(zcrpc_stats* out) const {
     add(&out->bytes_copied_out, c.bytes_copied_out);
     add(&out->allocations, c.allocations);
     add(&out->refused, c.refused);
+    add(&out->dropped, c.dropped);
+    for (size_t i = 0; i < 17; i++) add(&out->codes[i], c.codes[i]);
     out->late_ops += w->late_ops();
   }
 }

@@ -110,6 +110,7 @@ Status ServerCall::queue_parts() {
   StreamState& s = *stream_;
   size_t size = 0;
   for (const Piece& p : s.parts) size += p.bytes.size;
+  size_t plain = size;
   base::BufferRef packed;
   Piece one;
   std::span<const Piece> message(s.parts.data(), s.parts.size());
@@ -138,6 +139,7 @@ Status ServerCall::queue_parts() {
   s.headers_gone.store(true);
   s.messages_out.fetch_add(1, std::memory_order_relaxed);
   s.bytes_out.fetch_add(size, std::memory_order_relaxed);
+  s.size_out.fetch_add(plain, std::memory_order_relaxed);
   stream_task();
   return {};
 }
