@@ -151,11 +151,12 @@ struct H2Glue {
   static int begin_headers(nghttp2_session* ng, const nghttp2_frame* f, void* user) {
     H2Session* s = session(user);
     if (f->hd.type != NGHTTP2_HEADERS || f->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-    H2Stream* st = events(s).begin(s, s->user_);
+    // What a GOAWAY that has yet to leave says is not to be served, is not served.
+    H2Stream* st = s->said_last_ ? nullptr : events(s).begin(s, s->user_);
     if (!st) return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_REFUSED_STREAM) == NGHTTP2_ERR_NOMEM
                         ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     *st = H2Stream();
-    st->id_ = f->hd.stream_id;
+    st->id_ = s->last_id_ = f->hd.stream_id;
     nghttp2_session_set_stream_user_data(ng, st->id_, st);
     s->streams_++;
     return 0;
@@ -170,7 +171,7 @@ struct H2Glue {
     uint64_t bytes = uint64_t(st->header_bytes_) + name_size + value_size + 32;
     if (bytes > limit * 4) {
       // A few bytes of HPACK may stand for megabytes: no use in decoding the rest.
-      nghttp2_session_terminate_session(ng, NGHTTP2_ENHANCE_YOUR_CALM);
+      nghttp2_session_terminate_session2(ng, s->last_id_, NGHTTP2_ENHANCE_YOUR_CALM);
       return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     st->header_bytes_ = uint32_t(bytes);
@@ -408,7 +409,10 @@ void H2Session::free(H2Session* s) {
 
 bool H2Session::feed(Slice bytes) {
   if (broken_) return false;
-  if (nghttp2_session_mem_recv(session_, bytes.data, bytes.size) < 0) broken_ = true;
+  if (ssize_t n = nghttp2_session_mem_recv(session_, bytes.data, bytes.size); n < 0) {
+    broken_ = true;
+    failure_ = nghttp2_strerror(int(n));
+  }
   return !broken_;
 }
 
@@ -504,10 +508,14 @@ void H2Session::drain() {
 void H2Session::drain_now() {
   if (drain_ == Drain::kLast) return;
   drain_ = Drain::kLast;
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR, nullptr, 0);
+  said_last_ = true;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last_id_, NGHTTP2_NO_ERROR, nullptr, 0);
 }
 
-void H2Session::goaway(uint32_t code) { nghttp2_session_terminate_session(session_, code); }
+void H2Session::goaway(uint32_t code) {
+  said_last_ = true;
+  nghttp2_session_terminate_session2(session_, last_id_, code);
+}
 
 void H2Session::ping(uint64_t opaque) {
   uint8_t data[8];

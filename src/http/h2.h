@@ -140,6 +140,7 @@ class H2Session {
 
   // All of the bytes. False: the connection is broken (a GOAWAY waits): flush, then close.
   [[nodiscard]] bool feed(base::Slice bytes);
+  const char* failure() const { return failure_; }  // why feed was false, for people
   // Moves what may be sent into out, until it holds `most` bytes or nothing is left. False: no memory, close.
   [[nodiscard]] bool flush(Output* out, size_t most = 256 << 10);
   bool wants_flush() const;
@@ -180,6 +181,11 @@ class H2Session {
   void* user_;
   nghttp2_session* session_ = nullptr;
   Output* out_ = nullptr;  // during flush
+  // The newest stream that the server was told of. nghttp2's own is the stream of the frame that came last, and a GOAWAY
+  // with it says of calls that run that they may be sent again.
+  int32_t last_id_ = 0;
+  const char* failure_ = "";
+  bool said_last_ = false;  // in a GOAWAY: no further streams
   size_t streams_ = 0;
   Drain drain_ = Drain::kNo;
   size_t most_ = 0;        // of flush

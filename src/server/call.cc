@@ -165,8 +165,16 @@ void ServerCall::on_timer() {
     return;
   }
   if (stream_out_ && finished_.load()) {
-    // The end was decided long ago, and the peer has not taken what comes before it.
-    if (conn_ && !(http2_ && h2.sent())) conn_->reset(this, http::kH2Cancel);
+    // The end was decided long ago, and the peer has not taken what comes before it. One that goes on taking is waited for.
+    if (!conn_ || (http2_ && h2.sent())) return;
+    const Config& config = worker_->config();
+    size_t left = untaken(), due = size_t(config.body_rate * config.stall_ms / 1000);
+    if (!ours_ && !(deadline_ns_ && late()) && left + due <= left_seen_) {
+      left_seen_ = left;
+      worker_->loop()->set_timer(&timer_, worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs);
+      return;
+    }
+    conn_->reset(this, http::kH2Cancel);
     return;
   }
   if (late() || !stream_out_ || worker_->loop()->now() >= heard_ns_ + in_ns(route_->silence_ms)) {
@@ -549,7 +557,7 @@ void ServerCall::recycle() {
   aborted_.store(false, std::memory_order_relaxed);
   finished_.store(false, std::memory_order_relaxed);
   deadline_ns_ = 0;
-  message_in_ = message_out_ = 0;
+  message_in_ = message_out_ = left_seen_ = 0;
   h2 = Stream{};
   h2.self = this;
 }

@@ -154,6 +154,7 @@ class ServerCall : public rpc::Call {
   void stream_work();
   void tell_room();
   bool begin_answer();
+  size_t untaken() const;              // bytes of the answer that are not on their way yet
   void complete_stream();
   void settle();                       // [inside] is it still needed?
   void recycle();
@@ -203,6 +204,7 @@ class ServerCall : public rpc::Call {
   uint64_t copies_seen_ = 0, bytes_copied_seen_ = 0;
   size_t message_in_ = 0, message_out_ = 0;  // as they were on the wire
   size_t size_in_ = 0, size_out_ = 0;        // without compression
+  size_t left_seen_ = 0;               // untaken() when the timer was set
   uint8_t peer_size_ = 0;
   char peer_[net::kAddressText];
 };

@@ -101,9 +101,9 @@ void Connection::flush_later() {
 
 void Connection::ready(uint32_t events) {
   if (dead_) return;
+  // A reset is told of again and again, whatever is waited for: who is not reading would never take it.
+  if (events & (EPOLLHUP | EPOLLERR) && !reading_) return close();
   if (events & EPOLLOUT) {
-    writing_ = false;
-    // The registration still asks for it; flush decides anew.
     flush();
     if (dead_) return;
     if (stream_ && stream_->wants_write()) events |= EPOLLIN;  // its handshake goes on by reading
@@ -178,7 +178,10 @@ bool Connection::fed(Slice bytes) {
     good = detect(bytes);
   } else if (protocol_ == Protocol::kHttp2) {
     good = h2_->feed(bytes);
-    if (!good) end_when_sent();
+    if (!good) {
+      worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: bad HTTP/2: %s", int(peer_size_), peer_, h2_->failure());
+      end_when_sent();
+    }
   } else {
     good = feed_http1(bytes);
   }
@@ -243,7 +246,7 @@ void Connection::returned(ServerCall* c, size_t n) {
 }
 
 void Connection::flush() {
-  if (dead_) return;
+  if (dead_ || (shut_ && !broken_)) return;  // after the last word nothing is said
   if (std::exchange(pumps_, false)) {
     for (ServerCall* c = calls_; c;) {
       ServerCall* following = c->next;
@@ -343,13 +346,17 @@ void Connection::reset(ServerCall* c, uint32_t code) {
     h2_->reset(&c->h2, code);
     flush_later();
   } else {
-    fail_later();
+    // The answers before it still go out; that this one is cut, the connection's end says.
+    linger_due_ns_ = later(worker_->loop()->now(), worker_->config().linger_ms);
+    expect_by(linger_due_ns_);
+    end_when_sent();
   }
 }
 
 void Connection::drain() {
   if (dead_ || draining_) return;
   draining_ = true;
+  if (ending_) return;  // its last word is queued, or was said
   if (h2_) {
     h2_->drain();
     ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_ping_ms);
@@ -364,7 +371,9 @@ void Connection::drain_deadline() {
   if (dead_) return;
   for (ServerCall* c = calls_; c;) {
     ServerCall* following = c->next;
-    c->fail(Status(Code::kUnavailable, "the server is shutting down"));
+    // Of a head that is not complete nobody knows the protocol: it was not processed.
+    if (c->state() == ServerCall::State::kHead) reset(c, http::kH2Refused);
+    else c->fail(Status(Code::kUnavailable, "the server is shutting down"));
     c = following;
   }
   if (h2_) h2_->drain_now();  // goaway() would keep what was just answered from going out
@@ -406,6 +415,13 @@ void Connection::on_timer() {
   if (std::exchange(resume_, false)) ready(EPOLLIN);
   if (dead_) return;
   int64_t now = worker_->loop()->now();
+  // A socket is called writable when a third of its buffer is free: who reads slowly frees less than that in the time.
+  if (stalled_ns_ && now >= stalled_ns_) {
+    send();
+    if (dead_) return;
+    if (out_.empty() || !stalled_ns_) flush();
+    if (dead_) return;
+  }
   int64_t due = check(now);
   if (!dead_) expect_by(std::max(due, now + kMs));
 }

@@ -24,6 +24,8 @@ class Connection {
   void stream(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last);
   // Whether the transport takes more of a call that streams now; it is asked again when that may have changed.
   bool takes(ServerCall* c) const;
+  // Bytes that it took of a call, and that have not left.
+  size_t pending(const ServerCall* c) const { return h2_ ? h2_->pending(&c->h2) : out_.size(); }
   // Asks it, and the call, at the next flush.
   void pump_later(ServerCall* c) {
     c->pump_later();

@@ -252,6 +252,11 @@ bool ServerCall::pump() {
   return true;
 }
 
+size_t ServerCall::untaken() const {
+  const StreamState& s = *stream_;
+  return s.queued.load() - s.sending.size() + (conn_ ? conn_->pending(this) : 0);
+}
+
 // The outcome is known: behind what was sent comes the end.
 void ServerCall::complete_stream() {
   StreamState& s = *stream_;
@@ -279,6 +284,7 @@ void ServerCall::complete_stream() {
   if (!ours_ && deadline_ns_ && deadline_ns_ < due) due = std::max(deadline_ns_, now);
   if (ours_) due = now + worker_->config().linger_ms * net::Timers::kNsPerMs;
   if (conn_) {
+    left_seen_ = untaken();
     worker_->loop()->set_timer(&timer_, due);
     conn_->pump_later(this);
   }

@@ -522,6 +522,39 @@ void a_drain_cuts_calls_off(void**) {
   assert_true(r.server.session->over());
 }
 
+// Found by the simulation, seed 10300.
+void a_goaway_disowns_a_call_that_runs(void**) {
+  Rig r;
+  int32_t first = r.request(std::string(100'000, 'a'));  // more than its window: the rest comes later
+  r.settle();
+  int32_t second = r.request("");
+  r.settle();
+  assert_int_equal(r.server.begun, 2);
+  r.server.session->consume(&r.server.calls[0], 70'000);
+  r.settle();  // the frame that came last is the first stream's
+  r.server.session->drain();
+  r.server.session->drain_now();
+  r.settle();
+  assert_true(first < second);
+  assert_int_equal(r.client.goaways.back().first, second);
+  assert_false(r.client.seen[second].closed);  // or it would be sent a second time
+}
+
+// Found by the simulation, seeds 505 and 1763.
+void a_call_is_served_behind_a_goaway_that_disowns_it(void**) {
+  Rig r;
+  int32_t first = r.request("");
+  r.settle();
+  r.server.session->drain();
+  r.to_client(r.server_bytes());
+  r.server.session->drain_now();  // it waits to be sent: the socket takes nothing
+  // HEADERS of stream 3, END_STREAM: :method POST, :scheme http, :path /, all from the static table.
+  r.to_server(std::string("\0\0\3\1\5\0\0\0\3\x83\x86\x84", 12));
+  assert_int_equal(r.server.begun, 1);
+  r.to_client(r.server_bytes());
+  assert_int_equal(r.client.goaways.back().first, first);
+}
+
 void a_cancel_is_not_told(void**) {
   Rig r;
   int32_t id = r.request("");
@@ -684,6 +717,8 @@ int main() {
       cmocka_unit_test(a_busy_server_cannot_refuse),
       cmocka_unit_test(one_stream_starves_its_neighbours),
       cmocka_unit_test(a_drain_cuts_calls_off),
+      cmocka_unit_test(a_goaway_disowns_a_call_that_runs),
+      cmocka_unit_test(a_call_is_served_behind_a_goaway_that_disowns_it),
       cmocka_unit_test(a_cancel_is_not_told),
       cmocka_unit_test(an_early_answer_waits_for_the_request),
       cmocka_unit_test(messages_that_come_later_are_lost),

@@ -1,0 +1,33 @@
+// zcrpc-sim [--seed N] [--count N] [--trace]: runs of the server in a simulated world, each from its seed. A run that
+// breaks a promise prints its seed; `zcrpc-sim --seed N --trace` shows what happened in it.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "sim/run.h"
+
+int main(int argc, char** argv) {
+  uint64_t seed = 1, count = 1;
+  bool trace = false;
+  for (int i = 1; i < argc; i++) {
+    auto number = [&] { return strtoull(i + 1 < argc ? argv[++i] : "", nullptr, 10); };
+    if (!strcmp(argv[i], "--seed")) seed = number();
+    else if (!strcmp(argv[i], "--count")) count = number();
+    else if (!strcmp(argv[i], "--trace")) trace = true;
+    else return fprintf(stderr, "zcrpc-sim [--seed N] [--count N] [--trace]\n"), 2;
+  }
+  uint64_t bad = 0, calls = 0, answered = 0, turns = 0;
+  for (uint64_t n = 0; n < count; n++) {
+    sim::Outcome o = sim::run(seed + n, trace);
+    calls += o.calls;
+    answered += o.answered;
+    turns += o.turns;
+    if (o.why.empty()) continue;
+    printf("seed %llu: %s\n", static_cast<unsigned long long>(seed + n), o.why.c_str());
+    fflush(stdout);
+    if (++bad == 20) break;
+  }
+  printf("%llu seeds, %llu calls, %llu of them OK, %llu turns: %llu failed\n", static_cast<unsigned long long>(count), static_cast<unsigned long long>(calls),
+         static_cast<unsigned long long>(answered), static_cast<unsigned long long>(turns), static_cast<unsigned long long>(bad));
+  return bad != 0;
+}

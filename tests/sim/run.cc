@@ -1,0 +1,510 @@
+#include "sim/run.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "net/loop.h"
+#include "server/server.h"
+#include "sim/call.h"
+#include "sim/peers.h"
+#include "sim/world.h"
+#include "support/fail_malloc.h"
+
+namespace sim {
+
+using namespace zcrpc;
+
+namespace {
+
+// What the run is like: the calmer, the more can be asked of it.
+struct Weather {
+  bool calm = false;       // nothing goes wrong: every call gets its own answer
+  int64_t drain_ns = 0, grace_ms = 0;
+};
+
+class Run {
+ public:
+  Run(uint64_t seed, bool trace) : world_(seed, trace), dice_(world_.chance()) {}
+
+  Outcome go() {
+    plan();
+    if (start()) {
+      while (!drained_ && world_.why.empty()) {
+        turn();
+        if (world_.now() > drained_by_) world_.wrong("the drain has not ended");
+        if (world_.turns() > 2'000'000) world_.wrong("more turns than any run needs");
+      }
+      if (world_.why.empty()) settle();
+    }
+    stop();
+    if (world_.why.empty()) judge();
+    Outcome o;
+    o.why = world_.why;
+    o.turns = world_.turns();
+    o.calls = calls_.size();
+    for (auto& c : calls_) o.answered += c->code == 0;
+    return o;
+  }
+
+ private:
+  struct Handling {         // of a call that the server has told of
+    Call* call;
+    rpc::Call* handle;
+    int sent = 0;
+    bool ended = false, ending = false;
+  };
+
+  // ---- the plan
+
+  void plan() {
+    int mood = int(dice_.below(4));  // 0 and 1: calm; 2: rough; 3: wild
+    weather_.calm = mood < 2;
+    world_.faults.latency_ms = dice_.of<int64_t>({0, 1, 10, 100});
+    slow_ = world_.faults.latency_ms == 100;
+    if (!dice_.once_in(3)) {
+      world_.faults.interrupt = dice_.of<uint64_t>({0, 50, 10});
+      world_.faults.short_read = dice_.of<uint64_t>({0, 10, 2, 1});
+      world_.faults.short_write = dice_.of<uint64_t>({0, 10, 2, 1});
+      world_.faults.spurious = dice_.of<uint64_t>({0, 20});
+    }
+    world_.faults.stall = dice_.of<uint64_t>({0, 0, 200, 30});
+    world_.faults.stall_ms = dice_.of<int64_t>({10, 500, 3000});
+    if (mood == 3) {
+      world_.faults.option = 3;
+      world_.faults.accept = dice_.of<uint64_t>({0, 3});
+      world_.faults.ctl = dice_.of<uint64_t>({0, 100});
+      world_.faults.stall_ms = dice_.of<int64_t>({500, 20'000, 60'000});
+      excuse_time_ = true;
+    }
+    config_.max_streams = uint32_t(dice_.of<int>({1, 3, 100, 100}));
+    config_.max_age_ms = weather_.calm && dice_.once_in(2) ? -1 : dice_.of<int64_t>({-1, 300, 2000, 30'000});
+    config_.idle_ms = dice_.of<int64_t>({1000, 300'000, 300'000});
+    config_.lame_duck_ms = dice_.of<int64_t>({0, 0, 500});
+    config_.proxy_protocol = dice_.once_in(10);
+    config_.high_water = dice_.of<size_t>({4 << 10, 256 << 10});
+    if (dice_.once_in(3)) config_.pipelined = 4 << 10;
+    weather_.drain_ns = world_.now() + dice_.of<int64_t>({10 * kMs, kSecond, 30 * kSecond, 120 * kSecond});
+    weather_.grace_ms = dice_.of<int64_t>({0, 1000, 60'000});
+    if (mood < 1) {  // all the time that it takes
+      weather_.drain_ns = world_.now() + 3600 * kSecond;
+      weather_.grace_ms = 600'000;
+      all_ = true;
+    }
+      if (config_.max_age_ms >= 0 && config_.max_age_ms < 10'000) all_ = false;
+  }
+
+  Call* make_call(bool http2) {
+    auto c = std::make_unique<Call>();
+    c->number = uint32_t(calls_.size());
+    c->http2 = http2;
+    c->kind = Kind(dice_.of<int>({0, 0, 0, 1, 2, 3}));
+    c->protocol = Protocol(dice_.below(3));
+    if (!http2) {
+      if (c->kind == Kind::kChat) c->kind = Kind::kPush;
+      if (c->protocol == Protocol::kGrpc) c->protocol = Protocol::kConnect;
+    }
+    auto size = [&] { return size_t(dice_.once_in(12) ? dice_.below(70'000) : dice_.once_in(4) ? dice_.below(6000) : dice_.below(200)); };
+    c->request_size = size();
+    c->reply_size = size();
+    if (c->requests_stream()) c->requests = int(dice_.below(6));
+    if (c->answers_stream()) c->replies = int(dice_.below(6));
+    if (c->kind == Kind::kChat) c->replies = c->requests;
+    if (dice_.once_in(4)) c->outcome = int(dice_.between(1, 16));
+    c->way = Way(dice_.of<int>({0, 0, 0, 1, 2}));
+    c->later_ns = dice_.of<int64_t>({kMs, 100 * kMs, 3 * kSecond});
+    c->flood = dice_.once_in(4);
+    if (c->requests_stream() && dice_.once_in(4)) {
+      c->early = int(dice_.below(uint64_t(c->requests) + 1));
+      if (c->kind == Kind::kChat) c->replies = c->early;
+    }
+    if (!weather_.calm) {
+      if (dice_.once_in(8)) c->way = Way(dice_.between(3, 5));
+      if (dice_.once_in(6)) c->timeout_ms = dice_.of<int64_t>({0, 1, 50, 1000, 9'999'999});
+      if (dice_.once_in(6)) c->cancel_ns = dice_.between(0, 2 * kSecond);
+    }
+    calls_.push_back(std::move(c));
+    return calls_.back().get();
+  }
+
+  void make_clients() {
+    int n = int(dice_.between(1, 4));
+    for (int i = 0; i < n; i++) {
+      Manner m;
+      m.think_ms = dice_.of<int64_t>({0, 1, 20, 200});
+      m.read_most = dice_.of<size_t>({65536, 65536, 1000, 60});
+      m.chunk = dice_.of<size_t>({65536, 1000, 100});
+      m.slow_window = dice_.once_in(3);
+      m.window = uint32_t(dice_.of<int>({65535, 1 << 20, slow_ ? 5000 : 100, 5000}));
+      // Slower than the least rate, and the server lets it go.
+      if (m.window == 100 || m.chunk == 100 || m.read_most == 60) m.think_ms = std::min<int64_t>(m.think_ms, 1);
+      m.ping = dice_.of<uint64_t>({0, 10});
+      m.proxy = config_.proxy_protocol;
+      if (!weather_.calm) {
+        m.abort = dice_.of<uint64_t>({0, 0, 100});
+        m.close = dice_.of<uint64_t>({0, 0, 100});
+        m.fin = dice_.of<uint64_t>({0, 0, 100});
+        m.goaway = dice_.of<uint64_t>({0, 0, 50});
+        m.garbage = dice_.of<uint64_t>({0, 0, 0, 50});
+      }
+      bool http2 = !dice_.once_in(3);
+      clients_.push_back(http2 ? make_http2(&world_, m) : make_http1(&world_, m, dice_.once_in(2)));
+      Client* client = clients_.back().get();
+      int64_t begin = world_.now() + dice_.of<int64_t>({0, 50, 2000}) * kMs;
+      for (int64_t k = dice_.between(1, 6), when = begin; k > 0; k--) {
+        client->add(make_call(http2), when);
+        if (!dice_.once_in(3)) when += dice_.between(0, 400) * kMs;
+      }
+      client->finish();
+      world_.at(begin, [this, client] {
+        if (world_.dial(client)) world_.wake(client->link);
+        else client->lost();
+      });
+    }
+  }
+
+  // ---- the server
+
+  bool start() {
+    net::Loop::Options o;
+    o.io = world_.io();
+    if (world_.tracing()) {
+      o.log.write = [](int32_t, const char* text, size_t size, void* user) { static_cast<World*>(user)->note("log: %.*s", int(size), text); };
+      o.log.user = &world_;
+      o.log.level = base::LogLevel::kDebug;
+    }
+    auto loop = net::Loop::make(o);
+    if (!loop.ok()) return world_.wrong("no loop: %s", loop.status().message()), false;
+    loop_ = *loop;
+    auto made = server::Server::make(config_, o);
+    if (!made.ok()) return world_.wrong("no server: %s", made.status().message()), false;
+    server_ = *made;
+    static constexpr uint32_t kFlags[] = {0, ZCRPC_METHOD_SERVER_STREAM, ZCRPC_METHOD_CLIENT_STREAM, ZCRPC_METHOD_CLIENT_STREAM | ZCRPC_METHOD_SERVER_STREAM};
+    for (size_t i = 0; i < 4; i++) {
+      Call c;
+      c.kind = Kind(i);
+      methods_[i].path = c.path();
+      methods_[i].flags = kFlags[i];
+      server::Route r;
+      r.method = &methods_[i];
+      if (!server_->set(r).ok()) return world_.wrong("no route"), false;
+    }
+    if (auto s = server_->listen("10.0.0.1:80"); !s.ok()) return world_.wrong("listen: %s", s.message()), false;
+    if (auto s = server_->attach(loop_, &hub_); !s.ok()) return world_.wrong("attach: %s", s.message()), false;
+    make_clients();
+    world_.at(weather_.drain_ns, [this] {
+      world_.note("drain, grace %lld ms", static_cast<long long>(weather_.grace_ms));
+      server_->drain(weather_.grace_ms);
+      drained_by_ = world_.now() + weather_.grace_ms * kMs + 10 * kSecond;
+      world_.after(weather_.grace_ms * kMs, [this] {
+        for (auto& c : calls_) c->cut |= c->done < c->seen || !c->ended;
+      });
+    });
+    if (!weather_.calm && dice_.once_in(4)) {
+      world_.at(world_.now() + dice_.between(0, 5000) * kMs, [this] { 
+        int64_t ns = dice_.of<int64_t>({kSecond, 60 * kSecond, 3600 * kSecond});
+        world_.jump(ns);
+        if (drained_by_ < INT64_MAX - ns) drained_by_ += ns;
+      });
+    }
+    return true;
+  }
+
+  void turn() {
+    if (auto s = loop_->begin(); !s.ok()) return world_.wrong("turn: %s", s.message());
+    loop_->sleep(-1);
+    while (rpc::Event* e = hub_.front()) {
+      hub_.pop();
+      handle(e);
+      hub_.release(e);
+    }
+    loop_->end();
+    // Once nothing is left to do, the rest of the time may pass.
+    if (!early_drain_ && all_ended()) {
+      early_drain_ = true;
+      server_->drain(weather_.grace_ms);
+      drained_by_ = world_.now() + weather_.grace_ms * kMs + 10 * kSecond;
+    }
+  }
+  bool all_ended() const {
+    for (auto& c : calls_)
+      if ((!c->ended && !c->refused) || c->seen != c->done) return false;
+    return true;
+  }
+
+  // What the clients have yet to read, they read.
+  void settle() {
+    world_.pass(600 * kSecond);
+    for (auto& c : clients_) c->lost();
+  }
+
+  void stop() {
+    for (auto& [id, h] : held_) {
+      if (!h.ended) world_.wrong("call %u: no DONE", h.call->number);
+    }
+    held_.clear();
+    server::Server::free(server_);
+    while (rpc::Event* e = hub_.front()) {
+      hub_.pop();
+      hub_.release(e);
+    }
+    net::Loop::free(loop_);
+    if (world_.why.empty() && world_.open_descriptors()) world_.wrong("%d descriptors are left open", world_.open_descriptors());
+  }
+
+  // ---- handlers
+
+  Handling* find(rpc::Call* c) {
+    auto it = held_.find(c->id);
+    return it == held_.end() ? nullptr : &it->second;
+  }
+
+  void handle(rpc::Event* e) {
+    if (e->record.kind == ZCRPC_EVENT_DRAINED) {
+      world_.note("drained");
+      drained_ = true;
+      return;
+    }
+    rpc::Call* handle = e->call;
+    if (!handle) return;
+    if (e->record.kind == ZCRPC_EVENT_REQUEST) return request(e);
+    Handling* h = find(handle);
+    if (!h) return world_.wrong("event %d of a call that is unknown", e->record.kind);
+    Call* c = h->call;
+    if (h->ended) return world_.wrong("call %u: event %d after DONE", c->number, e->record.kind);
+    switch (e->record.kind) {
+      case ZCRPC_EVENT_DONE:
+        world_.note("call %u is done: %d", c->number, e->record.value);
+        c->done++;
+        // Whoever takes less than the least rate is let go.
+        if (c->finished && world_.now() - c->finished_ns > 25 * kSecond) c->cut = true;
+        if (!c->finished && c->way != Way::kNever && e->record.value == 0) world_.wrong("call %u: DONE without an error, though nobody ended it", c->number);
+        h->ended = true;
+        h->handle = nullptr;
+        break;
+      case ZCRPC_EVENT_MESSAGE: message(h, e); break;
+      case ZCRPC_EVENT_HALF_CLOSE:
+        c->half_close_seen = true;
+        if (c->requests_seen != c->requests && c->early < 0) world_.wrong("call %u: %d of %d requests before the end", c->number, c->requests_seen, c->requests);
+        finish(h);
+        break;
+      case ZCRPC_EVENT_WRITABLE: send_more(h); break;
+      default: world_.wrong("event of kind %d", e->record.kind);
+    }
+  }
+
+  void request(rpc::Event* e) {
+    rpc::Call* handle = e->call;
+    base::Metadata* m = handle->verbs->metadata(handle, ZCRPC_REQUEST_HEADERS);
+    base::Slice text;
+    size_t number = m && m->get("x-call", &text) ? size_t(atol(std::string(text.text()).c_str())) : SIZE_MAX;
+    if (number >= calls_.size()) return world_.wrong("a request that nobody made");
+    Call* c = calls_[number].get();
+    world_.note("call %u is seen by its handler", c->number);
+    if (++c->seen > 1) return world_.wrong("call %u is seen twice", c->number);
+    if (held_.count(handle->id)) return world_.wrong("id %llx comes twice", static_cast<unsigned long long>(handle->id));
+    Handling& h = held_[handle->id];
+    h.call = c;
+    h.handle = handle;
+    if (c->requests_stream()) {
+      if (e->record.flags & ZCRPC_EVENT_END) world_.wrong("call %u: END with a stream's REQUEST", c->number);
+      if (c->early == 0) return finish(&h);
+      return op(&h, ZCRPC_OP_READ, {}, dice_.of<int32_t>({1, 1, 3}));
+    }
+    check(c, e, 0);
+    c->requests_seen = 1;
+    if (c->answers_stream()) return send_more(&h);
+    finish(&h);
+  }
+
+  Link* link_of(const Call& c) const {
+    for (auto& client : clients_)
+      if (client->has(&c)) return client->link;
+    return nullptr;
+  }
+  bool garbled(const Call& c) const {
+    Link* l = link_of(c);
+    return l && l->garbled;
+  }
+  void check(Call* c, rpc::Event* e, int i) {
+    std::string_view got(reinterpret_cast<const char*>(uintptr_t(e->record.data)), e->record.len);
+    if (got != c->request(i) && !garbled(*c)) {
+      size_t at = 0;
+      for (std::string want = c->request(i); at < got.size() && at < want.size() && got[at] == want[at];) at++;
+      world_.wrong("call %u: request %d has other bytes from %zu on (%zu instead of %zu)", c->number, i, at, got.size(), c->request_size);
+    }
+  }
+
+  void message(Handling* h, rpc::Event* e) {
+    Call* c = h->call;
+    check(c, e, c->requests_seen);
+    c->requests_seen++;
+    if (h->handle->has(rpc::kDone)) return;
+    if (c->kind == Kind::kChat && c->replies_sent < c->replies && !h->ending) send_one(h);
+    if (c->early >= 0 && c->requests_seen >= c->early) return finish(h);
+    op(h, ZCRPC_OP_READ, {}, 1);
+  }
+
+  void send_one(Handling* h) {
+    op(h, ZCRPC_OP_SEND, h->call->reply(h->call->replies_sent));
+    h->call->replies_sent++;
+  }
+
+  void send_more(Handling* h) {
+    Call* c = h->call;
+    if (c->kind != Kind::kPull || h->ending) return;
+    while (c->replies_sent < c->replies) {
+      if (!c->flood && h->handle->verbs->room(h->handle) == 0) return;  // WRITABLE follows
+      send_one(h);
+    }
+    finish(h);
+  }
+
+  // The handler's end, in its way.
+  void finish(Handling* h) {
+    if (h->ending) return;
+    h->ending = true;
+    Call* c = h->call;
+    uint64_t id = h->handle->id;
+    switch (c->way) {
+      case Way::kNow: return end(id);
+      case Way::kNever: return;  // the deadline, the client or the drain does
+      case Way::kLater:
+      case Way::kThread: {
+        // By another thread, while the loop sleeps.
+        world_.after(c->later_ns, [this, id] { from_outside(id); });
+        return;
+      }
+      case Way::kCancel:
+        c->finished = true;
+        return h->handle->verbs->cancel(h->handle);
+      case Way::kDrop: {
+        if (h->handle->has(rpc::kDone)) return;
+        c->finished = true;
+        base::Status s(base::Code::kInternal, "");
+        return h->handle->verbs->finish(h->handle, std::move(s));
+      }
+    }
+  }
+
+  void from_outside(uint64_t id) {
+    auto it = held_.find(id);
+    if (it == held_.end() || it->second.ended) return;
+    Handling& h = it->second;
+    if (h.call->way == Way::kThread && h.call->outcome) {
+      h.call->finished = true;
+      h.call->finished_ns = world_.now();
+      world_.note("call %u: its handler ends it with %d, on another thread", h.call->number, h.call->outcome);
+      h.handle->verbs->finish(h.handle, base::Status(base::Code(h.call->outcome), "as planned"));
+      return;
+    }
+    net::Inside in(loop_);
+    if (!in) return world_.wrong("a sleeping loop cannot be entered");
+    end(id);
+  }
+
+  void end(uint64_t id) {
+    Handling* h = &held_[id];
+    Call* c = h->call;
+    if (h->handle->has(rpc::kDone)) return;
+    c->finished = true;
+    c->finished_ns = world_.now();
+    world_.note("call %u: its handler ends it with %d", c->number, c->outcome);
+    zcrpc_op o{};
+    o.kind = ZCRPC_OP_FINISH;
+    o.value = c->outcome;
+    std::string reply;
+    if (c->outcome) {
+      reply = "as planned";
+    } else if (c->answers_stream()) {
+      o.flags = ZCRPC_OP_NO_MESSAGE;
+    } else {
+      reply = c->reply(0);
+      c->replies_sent = 1;
+    }
+    do_op(h, &o, reply);
+  }
+
+  void op(Handling* h, uint16_t kind, const std::string& bytes, int32_t value = 0) {
+    zcrpc_op o{};
+    o.kind = kind;
+    o.value = value;
+    do_op(h, &o, bytes);
+  }
+  void do_op(Handling* h, zcrpc_op* o, const std::string& bytes) {
+    if (h->handle->has(rpc::kDone)) return;
+    base::Buffer* b = nullptr;
+    base::Slice s(bytes.data(), bytes.size());
+    if (o->kind == ZCRPC_OP_SEND && bytes.size() >= 4096 && dice_.once_in(2)) {
+      b = base::Buffer::make(bytes.size());
+      memcpy(b->writable(), bytes.data(), bytes.size());
+      s = b->slice();
+    }
+    auto st = h->handle->verbs->op(h->handle, o, s, b, {});
+    if (!st.ok() && o->kind != ZCRPC_OP_SEND) world_.wrong("call %u: operation %d: %s", h->call->number, o->kind, st.message());
+  }
+
+  // ---- what must hold
+
+  void judge() {
+    for (auto& c : calls_) judge(*c);
+  }
+
+  void judge(const Call& c) {
+    if (c.ended > 1) world_.wrong("call %u ended %d times for its client", c.number, c.ended);
+    if (c.begun && !c.ended && !c.refused) world_.wrong("call %u never ended for its client", c.number);
+    if (c.seen != c.done) world_.wrong("call %u: %d REQUEST, %d DONE", c.number, c.seen, c.done);
+    if (c.wrong_bytes && !garbled(c)) world_.wrong("call %u: its client read bytes that nobody wrote", c.number);
+    if (c.refused && c.seen) world_.wrong("call %u was refused, and handled", c.number);
+    if (c.code == 0 && !garbled(c)) {
+      if (!c.finished || c.outcome) world_.wrong("call %u: OK for its client, and not for its handler", c.number);
+      if (c.replies_got != (c.answers_stream() ? c.replies : 1)) world_.wrong("call %u: OK with %d of %d replies", c.number, c.replies_got, c.replies);
+    }
+    Link* link = link_of(c);
+    bool excused = !link || link->disturbed || c.canceled || c.timeout_ms >= 0 || excuse_time_ || c.way >= Way::kNever;
+    if (excused || c.refused) return;
+    // Nobody disturbed it: what the handler said is what the client got.
+    if (c.cut) return;
+    if (c.finished && c.code != c.outcome) world_.wrong("call %u: its handler ended it with %d, its client got %d", c.number, c.outcome, c.code);
+    if (!c.http2) return;  // HTTP/1.1 closes after some errors, and what was not answered goes elsewhere
+    if (all_ && c.begun && !c.seen && c.code != 4) world_.wrong("call %u was never handled", c.number);
+    if (all_ && !c.begun) world_.wrong("call %u could not begin", c.number);
+  }
+
+  World world_;
+  Chance& dice_;
+  Weather weather_;
+  server::Config config_;
+  bool all_ = false, slow_ = false, excuse_time_ = false, early_drain_ = false, drained_ = false;
+  int64_t drained_by_ = INT64_MAX;
+  std::vector<std::unique_ptr<Call>> calls_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::map<uint64_t, Handling> held_;
+  net::Loop* loop_ = nullptr;
+  rpc::Hub hub_;
+  server::Server* server_ = nullptr;
+  schema::Method methods_[4]{};
+};
+
+}  // namespace
+
+Outcome run(uint64_t seed, bool trace) {
+  long before = fail_malloc_live();
+  Outcome o;
+  {
+    Run r(seed, trace);
+    o = r.go();
+  }
+  std::string why = std::move(o.why);
+  o.why.clear();
+  o.why.shrink_to_fit();
+  long left = fail_malloc_live() - before - (why.capacity() > 15 ? 1 : 0);
+  if (why.empty() && left) why = std::to_string(left) + " blocks of memory are left";
+  o.why = std::move(why);
+  return o;
+}
+
+}  // namespace sim
