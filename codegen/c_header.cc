@@ -47,9 +47,11 @@ class Header {
 
   std::string name_of(const schema::Message* m) const { return model_.messages.at(m)->name; }
   std::string type_of(const Field* f) const { return c_type(model_, f); }
+  std::string begin_of(const Field* f);
 
   const Model& model_;
   const FileDecl& f_;
+  uint32_t slots_ = 0;
   Printer out_;
 };
 
@@ -133,7 +135,7 @@ void Header::message(const MessageDecl& m) {
   for (const OneofDecl& o : m.oneofs) oneof(m, o);
   out_.print(
       "static inline void $m$_copy($m$_writer *w, const $m$ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, $m$_view(m)); }\n"
-      "static inline void $m$_end($m$_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }\n",
+      "static inline void $m$_end($m$_writer *w) { zcrpc_gen_end(w); }\n",
       {{"m", m.name}});
   for (const FieldDecl& d : m.fields) {
     write_field(m, d);
@@ -235,6 +237,12 @@ void Header::read_map(const MessageDecl& m, const FieldDecl& d) {
 
 // ---- Writing
 
+// Opens a sub-message or map entry. The slots go round through the file, so that neighbours do not share one.
+std::string Header::begin_of(const Field* f) {
+  if (f->kind == Kind::kGroup) return "zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, " + std::to_string(f->number) + ");";
+  return "zcrpc_gen_begin(w, " + std::to_string(f->number) + ", " + std::to_string(slots_++ % 64) + ", " + (f->repeated() ? "1" : "0") + ");";
+}
+
 void Header::write_field(const MessageDecl& m, const FieldDecl& d) {
   if (d.field->is_map())
     write_map(m, d);
@@ -247,9 +255,9 @@ void Header::write_one(const MessageDecl& m, const FieldDecl& d) {
   std::string n = std::to_string(f->number);
   if (schema::is_message(f->kind)) {
     out_.print("static inline $t$_writer *$m$_begin_$f$($m$_writer *w) {\n"
-               "  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, $n$);\n  return ($t$_writer *)(void *)w;\n}\n"
+               "  $begin$\n  return ($t$_writer *)(void *)w;\n}\n"
                "static inline void $m$_put_$f$($m$_writer *w, const $t$ *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, $n$, $t$_view(m)); }\n",
-               {{"t", name_of(f->message)}, {"m", m.name}, {"f", d.name}, {"n", n}});
+               {{"t", name_of(f->message)}, {"m", m.name}, {"f", d.name}, {"n", n}, {"begin", begin_of(f)}});
     return;
   }
   if (schema::is_string(f->kind)) {
@@ -296,16 +304,17 @@ void Header::write_map(const MessageDecl& m, const FieldDecl& d) {
     return;
   }
   out_.print("static inline void $m$_put_$f$($m$_writer *w, $k$, $v$) {\n"
-             "  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, $n$);\n  $put_key$\n  $put_value$\n  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);\n}\n",
-             {{"m", m.name}, {"f", d.name}, {"n", n}, {"k", k.parameters}, {"v", v.parameters}, {"put_key", k.put}, {"put_value", v.put}});
+             "  $begin$\n  $put_key$\n  $put_value$\n  zcrpc_gen_end(w);\n}\n",
+             {{"m", m.name}, {"f", d.name}, {"begin", begin_of(f)}, {"k", k.parameters}, {"v", v.parameters}, {"put_key", k.put}, {"put_value", v.put}});
   if (!schema::is_message(value->kind)) return;
   out_.print("/* Opens an entry and its value; end_$f$ ends both. */\n"
              "static inline $t$_writer *$m$_begin_$f$($m$_writer *w, $k$) {\n"
-             "  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, $n$);\n  $put_key$\n  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 2);\n"
+             "  $begin$\n  $put_key$\n  $begin_value$\n"
              "  return ($t$_writer *)(void *)w;\n}\n"
              "static inline void $m$_end_$f$($t$_writer *w) {\n"
-             "  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);\n  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);\n}\n",
-             {{"t", name_of(value->message)}, {"m", m.name}, {"f", d.name}, {"n", n}, {"k", k.parameters}, {"put_key", k.put}});
+             "  zcrpc_gen_end(w);\n  zcrpc_gen_end(w);\n}\n",
+             {{"t", name_of(value->message)}, {"m", m.name}, {"f", d.name}, {"begin", begin_of(f)}, {"begin_value", begin_of(value)},
+              {"k", k.parameters}, {"put_key", k.put}});
 }
 
 // ---- Services

@@ -24,6 +24,14 @@ class Pen {
     if (size_t(end_ - p_) >= n) [[likely]] return true;
     return grow(n);
   }
+  // For writers that keep the cursor in a register: p, or where it has moved to, with room for n bytes; nullptr: none.
+  char* cursor() const { return p_; }
+  void cursor(char* p) { p_ = p; }
+  [[nodiscard]] char* room_at(char* p, size_t n) {
+    if (size_t(end_ - p) >= n) [[likely]] return p;
+    p_ = p;
+    return grow(n) ? p_ : nullptr;
+  }
   bool ok() const { return ok_; }
   // It has failed for the length alone. What was written before is there.
   bool full() const { return full_; }

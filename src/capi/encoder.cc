@@ -2,10 +2,21 @@
 #include "capi/convert.h"
 #include "capi/guard.h"
 #include "capi/whole.h"
-#include "encode/encoder.h"
+#include "encode/state.h"
+
+#include <zcrpc/codegen.h>
 
 using namespace zcrpc;
 using namespace zcrpc::capi;
+
+// What generated code does by itself, it does at the same places.
+static_assert(sizeof(zcrpc_open) == sizeof(encode::Open) && offsetof(zcrpc_open, last) == offsetof(encode::Open, last) &&
+              offsetof(zcrpc_open, slot) == offsetof(encode::Open, slot) && offsetof(zcrpc_open, guess) == offsetof(encode::Open, guess));
+static_assert(offsetof(zcrpc_cursor, end) == offsetof(encode::Encoder, end) && offsetof(zcrpc_cursor, open) == offsetof(encode::Encoder, open) &&
+              offsetof(zcrpc_cursor, first) == offsetof(encode::Encoder, first_open) &&
+              offsetof(zcrpc_cursor, full) == offsetof(encode::Encoder, open_end) && offsetof(zcrpc_cursor, last) == offsetof(encode::Encoder, last) &&
+              offsetof(zcrpc_cursor, last_count) == offsetof(encode::Encoder, last_count) &&
+              offsetof(zcrpc_cursor, guesses) == offsetof(encode::Encoder, guesses));
 
 namespace {
 // Text that is NULL though it has a length sticks like any other mistake.

@@ -80,10 +80,13 @@ Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t
   return to_buffer(std::move(text));
 }
 
+constexpr size_t kExpected = 65536;
+
 Result<base::Buffer*> parse(const schema::Message* type, int32_t format, base::Slice text, const Options* o) {
   EncoderFree e{encode::encoder_new(type)};
   if (!e.e) return Status::no_memory();
   encode::reset(e.e, type);
+  encode::expect(e.e, text.size < kExpected ? text.size : kExpected);  // wire bytes are nearly always fewer than characters
   bool ignore_unknown = get_bool(o, ZCRPC_FORMAT_IGNORE_UNKNOWN, false);
   if (format == ZCRPC_JSON) {
     json::ParseOptions options;

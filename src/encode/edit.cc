@@ -273,7 +273,7 @@ bool open_frame(Encoder* e, const Field* f, uint32_t element, Node* child) {
     no_memory(e);
     return false;
   }
-  *frame = {f, e->type, 0, 0, 0, element, 0, 0, 0};
+  *frame = {f, e->type, 0, 0, 0, element, 0, 0, 0, 0};
   e->type = child->type;
   return true;
 }

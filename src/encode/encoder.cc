@@ -57,6 +57,7 @@ void Encoder::start(const schema::Message* t) {
   if (!cuts.empty()) drop_cuts();
   parts.clear();
   frames.clear();
+  open = opens;
   refs = 0;
   root = type = t;
   is_failed = is_sealed = false;
@@ -93,6 +94,8 @@ void reset_in(Encoder* e, const schema::Message* type, uint8_t* memory, size_t c
 
 bool in_place(const Encoder* e) { return e->lent && e->base == e->lent && !e->is_failed && e->cuts.empty(); }
 
+void expect(Encoder* e, size_t n) { (void)e->room(n); }
+
 void trim(Encoder* e, size_t keep) {
   if (e->edit && !e->editing) trim(e->edit->log, keep);
   if (!e->chunk || e->chunk_size <= keep || (e->base == e->chunk->data() && e->offset() != e->headroom)) return;
@@ -101,12 +104,35 @@ void trim(Encoder* e, size_t keep) {
   if (current) e->base = e->p = e->end = nullptr;
 }
 
-const schema::Message* type_of(const Encoder* e) { return e->type; }
+const schema::Message* type_of(Encoder* e) {
+  (void)e->settle();
+  return e->type;
+}
 const schema::Message* root_of(const Encoder* e) { return e->root; }
 bool is_editing(const Encoder* e) { return e->editing; }
 
+bool Encoder::settle_opens() {
+  const Open* const stop = open;
+  open = opens;
+  for (const Open* o = opens; o != stop; o++) {
+    const schema::Field* f = type ? type->by_number(o->field) : nullptr;
+    if (!f || !schema::is_message(f->kind)) {
+      fail(this, Status(Code::kInvalidArgument, "the open message is not of the type that generated code has taken it for"));
+      return false;
+    }
+    Frame* frame = frames.grow(1);
+    if (!frame) {
+      fail(this, Status::no_memory());
+      return false;
+    }
+    *frame = {f, type, size_t(o->at - base), refs, cuts.size(), o->element, o->last, o->last_count, uint8_t(o->guess), uint8_t(o->slot)};
+    type = f->message;
+  }
+  return true;
+}
+
 bool Encoder::grow(size_t n) {
-  if (is_failed) return false;
+  if (is_failed || !settle()) return false;
   if (editing) {
     fail(this, Status(Code::kInternal, "a put that an edit does not take"));
     return false;
@@ -147,7 +173,7 @@ bool Encoder::grow(size_t n) {
 }
 
 bool Encoder::refer(base::Buffer* b, base::Slice bytes) {
-  if (!room(1)) return false;  // so that there is memory to count offsets in, and sealed ones say so
+  if (!settle() || !room(1)) return false;  // so that there is memory to count offsets in, and sealed ones say so
   if (bytes.size > wire::kMaxMessage || written() + bytes.size > wire::kMaxMessage) {
     fail(this, Status(Code::kResourceExhausted, "message over 2147483647 bytes"));
     return false;
@@ -170,7 +196,7 @@ Status take_status(Encoder* e) {
 }
 
 void fail_at(Encoder* e, const schema::Field* leaf, Status s) {
-  if (e->is_failed) return;
+  if (e->is_failed || !e->settle()) return;
   e->is_failed = true;
   e->status = std::move(s);
   shut(e);
@@ -223,6 +249,7 @@ bool close_length(Encoder* e, size_t at, uint8_t* guess, size_t refs, size_t fir
 
 namespace {
 Status seal(Encoder* e) {
+  (void)e->settle();
   if (!e->is_failed && !e->is_sealed) {
     if (!e->frames.empty())
       fail(e, Status(Code::kFailedPrecondition, "a sub-message is still open"));

@@ -13,8 +13,8 @@
 
 namespace zcrpc::encode {
 
-// The first two words of every Encoder are zcrpc/codegen.h's zcrpc_cursor: generated code writes at p while it stays
-// below end. An encoder that has failed keeps end == p, so that every put goes out of line.
+// The first words of every Encoder are zcrpc/codegen.h's zcrpc_cursor: generated code writes at p while it stays
+// below end, and opens and closes sub-messages. An encoder that has failed keeps end == p, so that every put goes out of line.
 class Encoder;
 
 Encoder* encoder_new(const schema::Message* type);   // nullptr without memory; type may be null until reset
@@ -26,8 +26,9 @@ void reset(Encoder* e, const schema::Message* type, size_t headroom = 0);
 // encoder's own. in_place() tells, at the end, whether it did fit: then the message lies at `memory`, size() long.
 void reset_in(Encoder* e, const schema::Message* type, uint8_t* memory, size_t capacity);
 bool in_place(const Encoder* e);
+void expect(Encoder* e, size_t n);                   // so many bytes are likely to come: makes room at once
 void trim(Encoder* e, size_t keep);                  // after reset: frees own memory if it is more than that
-const schema::Message* type_of(const Encoder* e);    // of the innermost open message
+const schema::Message* type_of(Encoder* e);          // of the innermost open message
 
 // Puts by field number check number, kind and range; by Field they trust the caller (JSON, text, copies).
 void put_int64(Encoder* e, uint32_t field, int64_t v);
@@ -44,7 +45,19 @@ void begin(Encoder* e, uint32_t field);
 void end(Encoder* e);
 
 void put_number(Encoder* e, const schema::Field* f, uint64_t bits);  // bits as schema::bits_at gives them; unpacked
-void put_bytes(Encoder* e, const schema::Field* f, base::Slice s);   // string or bytes; UTF-8 is the caller's duty
+// Memory from which 32 bytes may be read at every place up to `span` bytes behind `begin`: strings in it are copied in
+// whole blocks. Others may be given, too.
+struct Around {
+  uintptr_t begin = UINTPTR_MAX;  // where nothing lies
+  size_t span = 0;
+  Around() = default;
+  explicit Around(base::Slice s) {
+    if (s.size >= 32) begin = reinterpret_cast<uintptr_t>(s.data), span = s.size - 32;
+  }
+  bool holds(const uint8_t* s) const { return reinterpret_cast<uintptr_t>(s) - begin <= span; }
+};
+void put_bytes(Encoder* e, const schema::Field* f, base::Slice s, const Around& around = {});  // string or bytes; UTF-8 is the caller's duty
+void put_pair(Encoder* e, const schema::Field* map, base::Slice key, base::Slice value, const Around& around = {});  // of a map of strings
 void begin_field(Encoder* e, const schema::Field* f);                // sub-message, group or map entry
 void begin_packed(Encoder* e, const schema::Field* f);               // then put_element..., then end
 void put_element(Encoder* e, const schema::Field* f, uint64_t bits); // no tag

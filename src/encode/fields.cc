@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "encode/output.h"
+#include "encode/same.h"
 
 namespace zcrpc::encode {
 
@@ -402,6 +403,10 @@ typename Out::Pos Walk<Out>::next_element(Pos p) {
   View child = reinterpret_cast<View>(f->message->sparse ? index_ + load<uint32_t>(l.run_at) : l.run_at);
   l.run_at += f->stride;
   l.run_left--;
+  // One that comes as it would be written, though the whole does not. Not asked again further down, or a deep message
+  // would be compared once for each level.
+  Slice bytes;
+  if (l.close == Level::kRoot && !order_ && f->kind == Kind::kMessage && comes_as_written(child, &bytes)) return out_.string(p, length_tag(f), bytes);
   return message(p, f, child);
 }
 
@@ -490,10 +495,21 @@ void put_all(Encoder* e, View v, bool sorted) {
   if (!v || e->is_failed) return;
   if (e->editing) [[unlikely]]
     return merge(e, v);
+  if (!e->settle()) return;
   if (e->type && schema::type_of(v) != e->type && schema::type_of(v)->fingerprint != e->type->fingerprint)
     return fail(e, Status(Code::kInvalidArgument, "a message of another type"));
   if (!e->room(kRoom)) return;
   const schema::Anchor* anchor = schema::anchor_of(v);
+  Slice bytes;
+  if (!sorted && comes_as_written(v, &bytes)) {
+    if (anchor->buffer && bytes.size >= kByReference)
+      (void)e->refer(anchor->buffer, bytes);
+    else if (e->room(bytes.size)) {
+      if (bytes.size) memcpy(e->p, bytes.data, bytes.size);
+      e->p += bytes.size;
+    }
+    return;
+  }
   uint32_t len = schema::index_of(v)->input_len;
   Writer out{e, len >= 32 ? anchor->input + len - 32 : nullptr, anchor->buffer};
   e->levels.clear();

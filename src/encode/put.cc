@@ -19,7 +19,7 @@ Status wrong(const char* text) { return Status(Code::kInvalidArgument, text); }
 
 // The field of that number in the innermost open message; nullptr: it has failed.
 const Field* find(Encoder* e, uint32_t number) {
-  if (e->is_failed) return nullptr;
+  if (e->is_failed || !e->settle()) return nullptr;
   if (!e->type) {
     fail(e, wrong(e->frames.empty() ? "the encoder has no type" : "inside a packed run only its elements fit"));
     return nullptr;
@@ -113,12 +113,13 @@ uint32_t next_element(Encoder* e, const Field* f) {
 }
 
 bool push(Encoder* e, const Field* f, uint32_t element, uint8_t guess, const schema::Message* inner) {
+  if (!e->settle()) return false;
   Frame* frame = e->frames.grow(1);
   if (!frame) [[unlikely]] {
     fail_at(e, f, Status::no_memory());
     return false;
   }
-  *frame = {f, e->type, e->offset(), e->refs, e->cuts.size(), element, e->last, e->last_count, guess};
+  *frame = {f, e->type, e->offset(), e->refs, e->cuts.size(), element, e->last, e->last_count, guess, Encoder::slot_of(f)};
   e->type = inner;
   e->last = e->last_count = 0;
   e->p += guess;
@@ -274,12 +275,31 @@ void put_number(Encoder* e, const Field* f, uint64_t bits) {
   e->p = put_value(e->p, f->kind, bits);
 }
 
-void put_bytes(Encoder* e, const Field* f, Slice s) {
+void put_bytes(Encoder* e, const Field* f, Slice s, const Around& around) {
   if (s.size > wire::kMaxMessage) return fail_at(e, f, Status(Code::kResourceExhausted, "message over 2147483647 bytes"));
   if (!e->room(s.size + kRoom)) return;
   e->p = put_varint(put_varint(e->p, length_tag(f)), s.size);
-  copy(e->p, s.data, s.size);
+  copy_in(e->p, s, around);
   e->p += s.size;
+}
+
+void put_pair(Encoder* e, const Field* f, Slice key, Slice value, const Around& around) {
+  const uint32_t t = length_tag(f);
+  if ((t | key.size | value.size | (key.size + value.size + 4)) < 0x80 && size_t(e->end - e->p) >= key.size + value.size + kRoom) [[likely]] {
+    uint8_t* p = e->p;
+    wire::store_le<uint32_t>(p, uint32_t(t | (key.size + value.size + 4) << 8 | 0x0A0000 | key.size << 24));
+    copy_in(p + 4, key, around);
+    p += 4 + key.size;
+    p[0] = 2 << 3 | 2;
+    p[1] = uint8_t(value.size);
+    copy_in(p + 2, value, around);
+    e->p = p + 2 + value.size;
+    return;
+  }
+  begin_field(e, f);
+  put_bytes(e, f->map_key(), key, around);
+  put_bytes(e, f->map_value(), value, around);
+  if (!e->is_failed) end(e);
 }
 
 void begin_field(Encoder* e, const Field* f) {
@@ -300,7 +320,7 @@ void put_element(Encoder* e, const Field* f, uint64_t bits) {
 void end(Encoder* e) {
   if (e->editing) [[unlikely]]
     return edit_end(e);
-  if (e->is_failed) return;
+  if (e->is_failed || !e->settle()) return;
   if (e->is_sealed) return (void)e->grow(1);  // says so
   if (e->frames.empty()) return fail(e, Status(Code::kFailedPrecondition, "end without begin"));
   const Frame& top = e->frames.back();
@@ -316,7 +336,7 @@ void end(Encoder* e) {
   } else {
     uint8_t guess = top.guess;
     if (!close_length(e, top.at, &guess, top.refs, top.first_cut)) return;
-    *e->guess_of(top.field) = guess;
+    e->guesses[top.slot] = guess;
   }
   if (is_item(top.field) && !put_tag(e, kItemEnd)) return;
   e->type = top.outer;

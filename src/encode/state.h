@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstring>
+#include <iterator>
 
 #include "base/buffer.h"
 #include "base/status.h"
@@ -39,6 +40,14 @@ struct Frame {
   uint32_t element;              // which element of a repeated field; else kNoElement
   uint32_t last, last_count;     // the outer message's count of elements, while this one is open
   uint8_t guess;                 // bytes set aside for the length; 0: group
+  uint8_t slot;                  // of guesses
+};
+
+// A sub-message that generated code has opened by itself (zcrpc/codegen.h has the same as zcrpc_open): no call of ours has
+// come since, so that it has no frame, and its address is good. settle() makes frames of all of them.
+struct Open {
+  uint8_t* at;
+  uint32_t field, element, last, last_count, slot, guess;
 };
 
 // A message of a view that is being written by put_fields.
@@ -89,8 +98,13 @@ struct Edit;  // edit.h
 
 class Encoder {
  public:
-  uint8_t* p = nullptr;    // zcrpc_cursor: these two come first
+  uint8_t* p = nullptr;    // zcrpc_cursor: down to guesses
   uint8_t* end = nullptr;
+  Open* open = opens;
+  Open* const first_open = opens;
+  Open* const open_end = opens + std::size(opens);
+  uint32_t last = 0, last_count = 0;  // elements begun so far of the repeated field begun last
+  uint8_t guesses[64];      // bytes of the last length, by field
   uint8_t* base = nullptr;  // of the memory that is being written
   size_t headroom = 0;
   size_t refs = 0;          // bytes by reference so far
@@ -102,7 +116,6 @@ class Encoder {
   bool is_failed = false;
   bool is_sealed = false;
   bool editing = false;     // puts go to the edit; end == p until it is written
-  uint32_t last = 0, last_count = 0;  // elements begun so far of the repeated field begun last
   base::Vec<Frame> frames;
   base::Vec<Cut> cuts;
   base::Vec<Part> parts;
@@ -110,15 +123,16 @@ class Encoder {
   base::Vec<uint32_t> order;  // places of the entries of the maps in progress, sorted by key
   Edit* edit = nullptr;     // its memory, once there has been one
   base::Status status;
-  uint8_t guesses[64];      // bytes of the last length, by field
   uint8_t prefix[8];        // of a delimited message
+  Open opens[8];
   uint8_t scratch[256];     // where a failed walk writes until it notices
 
   size_t offset() const { return size_t(p - base); }
   size_t written() const { return offset() - headroom + refs; }
-  uint8_t* guess_of(const schema::Field* f) {
-    return &guesses[(reinterpret_cast<uintptr_t>(f) / alignof(schema::Field) * 0x9E3779B1u >> 20) % sizeof guesses];
+  static uint8_t slot_of(const schema::Field* f) {
+    return uint8_t((reinterpret_cast<uintptr_t>(f) / alignof(schema::Field) * 0x9E3779B1u >> 20) % sizeof guesses);
   }
+  uint8_t* guess_of(const schema::Field* f) { return &guesses[slot_of(f)]; }
   // At least n bytes from p on. False: it has failed.
   bool room(size_t n) {
     if (size_t(end - p) >= n) [[likely]]
@@ -126,6 +140,10 @@ class Encoder {
     return grow(n);
   }
   bool grow(size_t n);
+  // Frames for what was opened inline. Comes before whatever moves memory, asks for the open message or adds a reference.
+  // False: it has failed.
+  bool settle() { return open == opens || settle_opens(); }
+  bool settle_opens();
   // Bytes that stay where they are. The buffer is retained here.
   bool refer(base::Buffer* b, base::Slice bytes);
   void drop_cuts();
@@ -139,6 +157,14 @@ bool close_length(Encoder* e, size_t at, uint8_t* guess, size_t refs, size_t fir
 
 // ---- Wire writers. Each may scribble up to kOverrun bytes behind what it returns.
 
+// The lowest eight groups of 7 bits, one in each byte; and the bits that say of all bytes but the last of n that more follow.
+inline uint64_t spread_groups(uint64_t v) {
+  uint64_t x = (v & 0x000000000FFFFFFF) | (v & 0x00FFFFFFF0000000) << 4;
+  x = (x & 0x00003FFF00003FFF) | (x & 0x0FFFC0000FFFC000) << 2;
+  return (x & 0x007F007F007F007F) | (x & 0x3F803F803F803F80) << 1;
+}
+inline uint64_t more_follow(size_t n) { return n > 8 ? 0x8080808080808080 : 0x8080808080808080 & ((uint64_t(1) << (8 * (n - 1))) - 1); }
+
 inline uint8_t* put_varint(uint8_t* p, uint64_t v) {
   if (v < 0x80) [[likely]] {
     *p = uint8_t(v);
@@ -150,12 +176,8 @@ inline uint8_t* put_varint(uint8_t* p, uint64_t v) {
     return p + 2;
   }
   if (v < uint64_t(1) << 56) {
-    // Spread eight groups of 7 bits over eight bytes, then set the continuation bit of all but the last.
-    uint64_t x = (v & 0x000000000FFFFFFF) | (v & 0x00FFFFFFF0000000) << 4;
-    x = (x & 0x00003FFF00003FFF) | (x & 0x0FFFC0000FFFC000) << 2;
-    x = (x & 0x007F007F007F007F) | (x & 0x3F803F803F803F80) << 1;
-    size_t n = wire::varint_size(v);
-    wire::store_le<uint64_t>(p, x | (0x8080808080808080 & ((uint64_t(1) << (8 * (n - 1))) - 1)));
+    const size_t n = wire::varint_size(v);
+    wire::store_le<uint64_t>(p, spread_groups(v) | more_follow(n));
     return p + n;
   }
   return wire::put_varint(p, v);
@@ -233,6 +255,15 @@ inline void copy_blocks(uint8_t* d, const uint8_t* s, size_t n, const uint8_t* s
     copy16(d + i, s + i);
     copy16(d + i + 16, s + i + 16);
   } while ((i += 32) < n);
+}
+
+inline void copy_in(uint8_t* d, base::Slice s, const Around& around) {
+  if (s.size <= 32 && around.holds(s.data)) [[likely]] {
+    copy16(d, s.data);
+    copy16(d + 16, s.data + 16);
+    return;
+  }
+  copy(d, s.data, s.size);
 }
 
 }  // namespace zcrpc::encode

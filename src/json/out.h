@@ -57,8 +57,7 @@ class Out : public base::Pen {
     p_[n + 1] = '"';
     p_ += n + 2;
   }
-
- private:
+  // The rest of quoted(), when its first `done` characters and the quote before them are there, behind the cursor.
   void escaped(base::Slice s, size_t done);
 };
 

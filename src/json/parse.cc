@@ -13,7 +13,7 @@ using schema::Shape;
 
 Parser::Parser(base::Slice text, const ParseOptions& o, encode::Encoder* e)
     // JSON nests at most an array and an object for each message, so that the message's depth is what counts.
-    : r_(text, o.max_depth < 1u << 30 ? 2 * o.max_depth + 2 : o.max_depth), o_(o), e_(e), depth_(o.max_depth),
+    : r_(text, o.max_depth < 1u << 30 ? 2 * o.max_depth + 2 : o.max_depth), o_(o), e_(e), around_(text), depth_(o.max_depth),
       rescans_(text.size < SIZE_MAX / 8 ? 8 * text.size : SIZE_MAX) {}
 
 base::Status Parser::run(const Message* type) {
@@ -37,15 +37,7 @@ bool Parser::members(const Message* type, bool any) {
   uint32_t next = 0;  // the field that is expected: printers write them in order
   while (r_.member_comes()) {
     const uint8_t* at = r_.position() - 1;
-    const Field* f = nullptr;
-    if (next < type->fields.size()) {
-      std::string_view n = type->fields[next].json_name;
-      const uint8_t* p = r_.position();
-      if (size_t(r_.text_end() - p) > n.size() && p[n.size()] == '"' && wire::same_plain(p, base::Slice(n).data, n.size())) {
-        f = &type->fields[next];
-        r_.advance(p + n.size() + 1);
-      }
-    }
+    const Field* f = expected(type, next, at);
     if (!f) {
       std::string_view name;
       if (!r_.name(&name)) break;
@@ -60,8 +52,8 @@ bool Parser::members(const Message* type, bool any) {
         if (!unknown(type, at, name)) break;
         continue;
       }
+      if (!r_.colon()) break;
     }
-    if (!r_.colon()) break;
     if (first) {
       uint64_t* bits = seen_.grow(words);
       if (!bits && words) return r_.wrong_at(at, "no memory", Code::kResourceExhausted);
@@ -73,6 +65,20 @@ bool Parser::members(const Message* type, bool any) {
   }
   seen_.truncate(seen);
   return r_.ok();
+}
+
+// The field at `next`, or one of those right behind it, if the text goes on at `at` with its name and a colon as the printer
+// writes them; then they are consumed.
+const schema::Field* Parser::expected(const Message* type, uint32_t next, const uint8_t* at) {
+  const uint32_t stop = next + 3 < type->fields.size() ? next + 3 : uint32_t(type->fields.size());
+  const size_t left = size_t(r_.text_end() - at);
+  for (; next < stop; next++) {
+    const std::string_view key = type->fields[next].json_key;
+    if (key.empty() || !wire::same_blocks(at, left, key)) continue;
+    r_.advance(at + key.size());
+    return &type->fields[next];
+  }
+  return nullptr;
 }
 
 const schema::Field* Parser::find(const Message* type, std::string_view name) {
@@ -139,7 +145,7 @@ bool Parser::singular(const Field* f) {
   if (schema::is_string(f->kind)) {
     base::Slice s;
     if (!text(f, &s)) return false;
-    if (s.size) encode::put_bytes(e_, f, s);
+    if (s.size) encode::put_bytes(e_, f, s, around_);
     return true;
   }
   uint64_t bits;
@@ -153,7 +159,7 @@ bool Parser::element(const Field* f) {
   if (schema::is_string(f->kind)) {
     base::Slice s;
     if (!text(f, &s)) return false;
-    encode::put_bytes(e_, f, s);
+    encode::put_bytes(e_, f, s, around_);
     return true;
   }
   uint64_t bits;
@@ -202,12 +208,21 @@ bool Parser::map(const Field* f) {
   schema::Step* step = at_;
   step->has_key = step->escaped = true;
   step->quoted = schema::is_string(f->map_key()->kind);
+  const bool texts = f->map_key()->kind == Kind::kString && f->map_value()->kind == Kind::kString;
   while (r_.member_comes()) {
     const uint8_t* at = r_.position() - 1;
     std::string_view key;
     if (!r_.name(&key)) return false;
     step->key = r_.raw_name();
-    if (!r_.colon() || !entry(f, key, at) || !good()) return false;
+    if (!r_.colon()) return false;
+    if (texts && depth_ && r_.peek() == Token::kString) {
+      std::string_view value;
+      if (!r_.string(&value)) return false;
+      encode::put_pair(e_, f, base::Slice(key), base::Slice(value), around_);
+      if (!good()) return false;
+      continue;
+    }
+    if (!entry(f, key, at) || !good()) return false;
   }
   step->has_key = false;
   return r_.ok();

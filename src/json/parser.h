@@ -23,6 +23,7 @@ class Parser {
   bool object(const Message* type);
   // The members of an object that was entered. any: of one whose type an Any's "@type" told.
   bool members(const Message* type, bool any);
+  const Field* expected(const Message* type, uint32_t next, const uint8_t* at);
   const Field* find(const Message* type, std::string_view name);
   bool unknown(const Message* type, const uint8_t* at, std::string_view name);
   bool first_time(const Message* type, const Field* f, size_t seen, const uint8_t* at);
@@ -84,6 +85,7 @@ class Parser {
   Reader r_;
   const ParseOptions& o_;
   encode::Encoder* e_;
+  const encode::Around around_;  // the text
   schema::Step* at_ = nullptr;
   uint32_t depth_;
   bool dropped_ = false;

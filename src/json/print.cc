@@ -39,8 +39,7 @@ base::Status Printer::run(View v, const Message* type, base::String* to) {
   size_t before = to->size();
   if (v) {
     type = schema::type_of(v);
-    input_ = schema::input_of(v);
-    index_ = reinterpret_cast<const uint8_t*>(schema::index_of(v));
+    start(v);
     out_.expect(size_t(schema::index_of(v)->input_len) * 3 / 2 + 64);
   }
   bool good = message(v, type);
@@ -85,6 +84,7 @@ bool Printer::message(View v, const Message* type) {
 }
 
 bool Printer::plain(View v, const Message* type) {
+  if (plain_ && v && !type->sparse && type->extensions.empty()) return compact(v, type);
   bool first = true;
   open('{');
   if (!members(v, type, &first)) return false;

@@ -175,12 +175,12 @@ bool Printer::any(View v, const Message* type) {
     if (status_.ok()) status_ = schema::with_path(decoded.take_status(), at_);
     return false;
   }
-  const uint8_t *input = input_, *index = index_;
-  input_ = schema::input_of(*decoded);
-  index_ = reinterpret_cast<const uint8_t*>(schema::index_of(*decoded));
+  const uint8_t *input = input_, *index = index_, *safe = safe_;
+  start(*decoded);
   bool good = any_value(*decoded, inner, url);
   input_ = input;
   index_ = index;
+  safe_ = safe;
   return good;
 }
 

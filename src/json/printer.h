@@ -11,7 +11,7 @@ namespace zcrpc::json {
 
 class Printer {
  public:
-  Printer(const PrintOptions& o, base::String* to) : o_(o), out_(to) {}
+  Printer(const PrintOptions& o, base::String* to) : o_(o), out_(to), plain_(!o.pretty && !o.proto_names && !o.redact) {}
   base::Status run(schema::View v, const schema::Message* type, base::String* to);
 
  private:
@@ -34,6 +34,16 @@ class Printer {
   bool map(const Field* f, const uint8_t* slot);
   bool map_key(const Field* key, const uint8_t* slot, char* digits, std::string_view* s);
   void enumeration(const schema::Enum* e, int32_t n);
+
+  // print_plain.cc: the short way of plain(). The comma that comes behind each value belongs to it.
+  bool compact(View v, const Message* type);
+  char* key(char* p, const Field& f, size_t n);
+  char* quoted(char* p, base::Slice s, char last);
+  char* quoted_slowly(base::Slice s, size_t done, char last);
+  char* string_map(char* p, const Field& f, const uint8_t* slot);
+  char* enumerator(char* p, const Field& f, const uint8_t* slot);
+  char* inner(char* p, const Field& f, View v);
+  char* other(char* p, const Field& f, const uint8_t* slot);
 
   bool known(View v, const Message* type);
   bool any(View v, const Message* type);
@@ -84,9 +94,18 @@ class Printer {
   }
   bool fail(const char* message, base::Code code = base::Code::kInvalidArgument);
 
+  void start(View v) {
+    input_ = schema::input_of(v);
+    index_ = reinterpret_cast<const uint8_t*>(schema::index_of(v));
+    const uint32_t n = schema::index_of(v)->input_len;
+    safe_ = n >= 32 ? input_ + n - 32 : nullptr;
+  }
+
   const PrintOptions& o_;
   Out out_;
+  const bool plain_;                // no option asks for more than the short way can do
   const uint8_t* input_ = nullptr;  // of the message being printed
+  const uint8_t* safe_ = nullptr;   // the last place of the input from which 32 bytes may be read
   const uint8_t* index_ = nullptr;
   schema::Step* at_ = nullptr;
   uint32_t depth_ = 0;

@@ -76,6 +76,7 @@ class Builder {
   base::Status declare_extensions(FileDecl& f, std::span<FieldDecl> ds, std::string_view scope, const Features* features);
   base::Status declare_service(FileDecl& f, ServiceDecl& d);
   base::Status declare_field(FileDecl& f, FieldDecl& d, std::string_view scope, Field* made);
+  base::Status make_json_key(Field* made);
   base::Status name_symbol(const FileDecl& f, std::string_view scope, std::string_view name, Symbol::Kind kind, void* what,
                            base::Arena* arena, std::string_view* full);
 

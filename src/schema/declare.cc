@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "schema/builder.h"
+#include "wire/scan.h"
 
 namespace zcrpc::schema {
 
@@ -207,13 +208,30 @@ Status Builder::declare_field(FileDecl& f, FieldDecl& d, std::string_view scope,
         !base::utf8_valid(reinterpret_cast<const uint8_t*>(d.json_name.data()), d.json_name.size()))
       return wrong(f, made->full_name, "json_name is not UTF-8 without zeros");
     made->json_name = schema_->arena.text(d.json_name);
-    return made->json_name.data() ? Status() : Status::no_memory();
+    return made->json_name.data() ? make_json_key(made) : Status::no_memory();
   }
   auto* p = static_cast<char*>(schema_->arena.alloc(d.name.size() + 1));
   if (!p) return Status::no_memory();
   size_t n = json_name_of(d.name, p);
   p[n] = '\0';
   made->json_name = {p, n};
+  return make_json_key(made);
+}
+
+// What a printer writes before the field's value, so that it need neither look for escapes nor write three pieces.
+Status Builder::make_json_key(Field* made) {
+  const std::string_view name = made->json_name;
+  const base::Slice bytes(name);
+  if (wire::find_special<false>(bytes.data, bytes.end()) != bytes.end()) return {};
+  const size_t n = name.size() + 3;
+  auto* p = static_cast<char*>(schema_->arena.alloc((n + 15) & ~size_t(15)));
+  if (!p) return Status::no_memory();
+  p[0] = '"';
+  if (!name.empty()) memcpy(p + 1, name.data(), name.size());
+  p[n - 2] = '"';
+  p[n - 1] = ':';
+  memset(p + n, 0, ((n + 15) & ~size_t(15)) - n);
+  made->json_key = {p, n};
   return {};
 }
 

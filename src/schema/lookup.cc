@@ -67,6 +67,8 @@ void Schema::release() const {
 }
 
 const EnumValue* Enum::by_number(int32_t n) const {
+  // Most enums count up from zero.
+  if (n >= 0 && size_t(n) < number_order.size() && values[number_order[size_t(n)]].number == n) return &values[number_order[size_t(n)]];
   auto at = std::lower_bound(number_order.begin(), number_order.end(), n, [&](uint32_t i, int32_t v) { return values[i].number < v; });
   return at != number_order.end() && values[*at].number == n ? &values[*at] : nullptr;
 }

@@ -89,6 +89,7 @@ struct Field {
   bool closed_enum;
   bool debug_redact;
   std::string_view name, json_name, full_name;
+  std::string_view json_key;   // "jsonName": with its quotes and colon, in whole blocks of 16 bytes; empty: it needs escapes
   const Message* parent;       // the message it belongs to; of an extension: the extendee
   const Message* message;      // of a message, group or map entry
   const Enum* enumeration;

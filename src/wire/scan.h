@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -31,16 +32,18 @@ inline bool special1(uint8_t c) {
 }
 
 #ifdef __SSE2__
+// The high bit of each of 16 bytes.
+template <bool High>
+inline __m128i special_bytes(__m128i x) {
+  const __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+  // Compared as signed numbers, 0x80 to 0xFF are below 0x20, too.
+  if constexpr (High) return _mm_or_si128(hit, _mm_cmplt_epi8(x, _mm_set1_epi8(0x20)));
+  return _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1F)), x));
+}
 // A bit for each of 16 bytes.
 template <bool High>
 inline uint32_t special16(__m128i x) {
-  __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
-  if constexpr (High) {
-    hit = _mm_or_si128(hit, _mm_cmplt_epi8(x, _mm_set1_epi8(0x20)));  // signed: takes in 0x80 to 0xFF
-  } else {
-    hit = _mm_or_si128(hit, _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(0x1F)), x));
-  }
-  return uint32_t(_mm_movemask_epi8(hit));
+  return uint32_t(_mm_movemask_epi8(special_bytes<High>(x)));
 }
 inline __m128i load16(const uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
 inline bool special8x2(uint64_t a, uint64_t b) { return special16<false>(_mm_set_epi64x(int64_t(b), int64_t(a))) != 0; }
@@ -67,16 +70,25 @@ inline size_t copy_plain(const uint8_t* s, size_t n, char* to) {
 #ifdef __SSE2__
   if (n >= 16) {
     size_t i = 0;
+    for (; n - i >= 64; i += 64) {  // one question for four blocks
+      __m128i any = _mm_setzero_si128();
+      for (size_t k = i; k < i + 64; k += 16) {
+        const __m128i x = load16(s + k);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + k), x);
+        any = _mm_or_si128(any, special_bytes<false>(x));
+      }
+      if (_mm_movemask_epi8(any)) return size_t(find_special<false>(s + i, s + i + 64) - s);
+    }
     for (; n - i >= 16; i += 16) {
-      __m128i x = load16(s + i);
+      const __m128i x = load16(s + i);
       _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), x);
-      if (uint32_t hit = special16<false>(x)) return i + size_t(std::countr_zero(hit));
+      if (const uint32_t hit = special16<false>(x)) return i + size_t(std::countr_zero(hit));
     }
     if (i == n) return n;
     // The last 16 again: what overlaps was plain.
-    __m128i x = load16(s + n - 16);
+    const __m128i x = load16(s + n - 16);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to + n - 16), x);
-    uint32_t hit = special16<false>(x);
+    const uint32_t hit = special16<false>(x);
     return hit ? n - 16 + size_t(std::countr_zero(hit)) : n;
   }
 #endif
@@ -108,24 +120,20 @@ inline size_t copy_plain(const uint8_t* s, size_t n, char* to) {
   return i;
 }
 
-// Whether the n bytes at p are those of `name`, none of them special.
-inline bool same_plain(const uint8_t* p, const uint8_t* name, size_t n) {
-  if (n >= 8) {
-    for (size_t i = 0;; i += 8) {
-      if (i + 8 > n) i = n - 8;
-      auto x = load_le<uint64_t>(p + i);
-      if (x != load_le<uint64_t>(name + i) || special8x2(x, x)) return false;
-      if (i + 8 == n) return true;
+// Whether the `left` bytes at p begin with `key`, which lies in whole blocks of 16.
+inline bool same_blocks(const uint8_t* p, size_t left, std::string_view key) {
+  const size_t n = key.size();
+#ifdef __SSE2__
+  if (left >= ((n + 15) & ~size_t(15))) [[likely]] {
+    auto k = reinterpret_cast<const uint8_t*>(key.data());
+    for (size_t i = 0;; i += 16) {
+      const auto equal = uint32_t(_mm_movemask_epi8(_mm_cmpeq_epi8(load16(p + i), load16(k + i))));
+      if (n - i <= 16) return (~equal & (0xFFFFu >> (16 - (n - i)))) == 0;
+      if (equal != 0xFFFF) return false;
     }
   }
-  if (n >= 4) {
-    auto x = load_le<uint32_t>(p) | uint64_t(load_le<uint32_t>(p + n - 4)) << 32;
-    auto y = load_le<uint32_t>(name) | uint64_t(load_le<uint32_t>(name + n - 4)) << 32;
-    return x == y && !special8x2(x, x);
-  }
-  for (size_t i = 0; i < n; i++)
-    if (p[i] != name[i] || special1<false>(p[i])) return false;
-  return true;
+#endif
+  return left >= n && memcmp(p, key.data(), n) == 0;
 }
 
 }  // namespace zcrpc::wire

@@ -1,4 +1,5 @@
 // put_fields against libprotobuf: what it writes of a view must be what libprotobuf would write of the same bytes.
+#include "encode/same.h"
 #include "encode_test.h"
 #include "random_message.h"
 
@@ -12,7 +13,7 @@ struct World {
   const pb::DescriptorPool& pool = *pb::DescriptorPool::generated_pool();
   encode::Encoder* encoder = encode::encoder_new(nullptr);
   base::Arena arena;
-  size_t compared = 0, merged = 0;
+  size_t compared = 0, as_written = 0;
 
   World() {
     (void)t::All::default_instance();
@@ -48,8 +49,21 @@ struct World {
     assert_int_equal(ours.size(), size);
     assert_int_equal(ours.size(), encode::encoded_size(*v));
     assert_true(ours.size() <= encode::encoded_bound(*v));
+    // The walk that writes field by field, which put_fields spares itself when the bytes came as they would be written.
+    encode::reset(encoder, types[type]);
+    encode::put_deterministic(encoder, *v);
+    const std::string walked = finished(encoder);
+    assert_int_equal(walked.size(), size);
+    auto again = make(type);
+    assert_true(again->ParsePartialFromString(walked));
+    base::Slice whole;
+    if (encode::comes_as_written(*v, &whole)) {
+      assert_true(whole.text() == bytes && ours == bytes);
+      as_written++;
+    }
     auto got = make(type);
     assert_true(got->ParsePartialFromString(ours));
+    assert_true(deterministic(*again) == deterministic(*got));
     std::string a = deterministic(*want), b = deterministic(*got);
     if (a != b || (canonical && ours.size() != want->ByteSizeLong())) {
       fprintf(stderr, "%s: %zu bytes in, %zu ours, %zu theirs\nin    %s\nwant  %s\ngot   %s\n", type, bytes.size(), ours.size(), want->ByteSizeLong(),
@@ -78,6 +92,27 @@ void random_messages_come_out_as_libprotobuf_writes_them(void**) {
     w.compare(type, w.random(&r, type));
   }
   assert_true(w.compared >= size_t(rounds()) * 9 / 10);
+  assert_true(w.as_written > size_t(rounds()) / 20);
+}
+
+// One byte is not as it would be written: a longer varint, a field out of its place, another length.
+void a_byte_that_is_off_is_not_passed_on_for_what_would_be_written(void**) {
+  World w;
+  for (int i = 0; i < rounds(); i++) {
+    Random r{3000000 + uint64_t(i)};
+    const char* type = kTypes[r.below(std::size(kTypes))];
+    std::string bytes = w.random(&r, type);
+    if (bytes.empty()) continue;
+    const size_t at = r.below(bytes.size());
+    if (r.chance(50)) {
+      bytes[at] = char(r.below(256));
+    } else {  // an overlong varint, if there is one at this place
+      bytes[at] = char(bytes[at] | 0x80);
+      bytes.insert(at + 1, 1, '\0');
+    }
+    w.compare(type, bytes, false);
+  }
+  assert_true(w.compared > size_t(rounds()) / 20);
 }
 
 // Two messages one behind the other are their merge: sub-messages in pieces, maps with duplicates, oneofs that change.
@@ -115,6 +150,7 @@ int main() {
   pb::SetLogHandler(silent);
   const CMUnitTest tests[] = {
       cmocka_unit_test(random_messages_come_out_as_libprotobuf_writes_them),
+      cmocka_unit_test(a_byte_that_is_off_is_not_passed_on_for_what_would_be_written),
       cmocka_unit_test(concatenated_messages_are_written_merged),
       cmocka_unit_test(bytes_of_another_type_keep_their_meaning),
   };

@@ -231,7 +231,7 @@ void a_view_that_holds_a_buffer_goes_by_reference(void**) {
   encode::put_view(e, 40, child);
   encode::put_fields(e, *v);
   auto parts = encode::gather(e);
-  assert_int_equal(parts->size(), 4);
+  assert_int_equal(parts->size(), 3);  // the second as a whole, since it came as it would be written
   assert_true((*parts)[1].bytes.data >= in.buffer->data() && (*parts)[1].bytes.data < in.buffer->data() + in.buffer->size());
   assert_true(gathered(e) == want);
   in.buffer->release();

@@ -149,6 +149,7 @@ void fill_key(pb::Message* m, const pb::FieldDescriptor* f) {
     case pb::FieldDescriptor::CPPTYPE_INT32: return r->SetInt32(m, f, int32_t(next % 2 ? next : -next));
     case pb::FieldDescriptor::CPPTYPE_INT64: return r->SetInt64(m, f, next % 2 ? next : INT64_MIN + next);
     case pb::FieldDescriptor::CPPTYPE_UINT64: return r->SetUInt64(m, f, UINT64_MAX - uint64_t(next));
+    case pb::FieldDescriptor::CPPTYPE_UINT32: return r->SetUInt32(m, f, UINT32_MAX - uint32_t(next));
     case pb::FieldDescriptor::CPPTYPE_BOOL: return r->SetBool(m, f, next % 2);
     default: return r->SetString(m, f, random_text() + std::to_string(next));
   }

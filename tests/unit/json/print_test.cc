@@ -87,7 +87,40 @@ void strings_are_escaped_and_bytes_base64(void**) {
       wire += text;
       Printed p = print(m, wire);
       if (p.text != "{\"text\":\"" + want + "\"}") fail_msg("%zu at %zu: %s", n, at, p.text.c_str());
+      // The same where more of the input comes behind the string, and as a map's key and value.
+      wire[0] = 0x2A;
+      p = print(type("json.test.Plain"), wire + "\x52\x28" + std::string(40, '"'));
+      std::string quotes;
+      for (int i = 0; i < 40; i++) quotes += "\\\"";
+      if (p.text != "{\"text\":\"" + want + "\",\"optText\":\"" + quotes + "\"}") fail_msg("%zu at %zu: %s", n, at, p.text.c_str());
+      const std::string entry = "\x0A" + wire.substr(1) + "\x12" + wire.substr(1);
+      if (entry.size() >= 128) continue;
+      p = print(type("json.test.Plain"), "\x72" + std::string(1, char(entry.size())) + entry + "\x82\x01\x28" + std::string(40, 'x'));
+      if (p.text != "{\"mText\":{\"" + want + "\":\"" + want + "\"},\"cText\":\"" + std::string(40, 'x') + "\"}")
+        fail_msg("%zu at %zu: %s", n, at, p.text.c_str());
     }
+}
+
+void plain_messages_print_as_others_do(void**) {
+  const char* name = "json.test.Plain";
+  prints(name, "", "{}");
+  prints(name, "0800 1000 2a00 5200 5800", "{\"optText\":\"\",\"optS64\":\"0\"}");
+  prints(name, "08ffffffffffffffffff01 10ffffffffffffffffff01 18ffffffff0f 21ffffffffffffffff",
+         "{\"i32\":-1,\"i64\":\"-1\",\"u32\":4294967295,\"f64\":\"18446744073709551615\"}");
+  prints(name, "108080808080808080 8001 58ffffffffffffffffff01", "{\"i64\":\"-9223372036854775808\",\"optS64\":\"-9223372036854775808\"}");
+  prints(name, "3801 4001", "{\"colour\":\"RED\",\"yes\":true}");
+  prints(name, "3807 49000000000000f03f", "{\"colour\":7,\"dbl\":1}");
+  prints(name, "6200 620161", "{\"rText\":[\"\",\"a\"]}");
+  prints(name, "6a00 6a020801 6a00", "{\"rSub\":[{},{\"i32\":1},{}]}");
+  prints(name, "7a021200 7a0408011200", "{\"mSub\":{\"0\":{},\"1\":{}}}");
+  prints(name, "820100", "{\"cText\":\"\"}");
+  prints(name, "8a0100", "{\"cSub\":{}}");
+  prints(name, "900100", "{\"cU64\":\"0\"}");
+  prints(name, "980100", "{\"cColour\":\"NONE\"}");
+  prints(name, "a00100", "{\"cNull\":null}");
+  prints(name, "aa0100 b20101 61 c2010161",
+         "{\"time\":\"1970-01-01T00:00:00Z\",\"\\\"own\\\"\":\"a\",\"longNameOfAFieldThatTakesMoreThanOneBlock\":\"a\"}");
+  refuses(name, "6a00 6a11 8a010e aa010b 10ffffffffffffffffff01", "r_sub[1].c_sub.time", "a timestamp outside of the years 1 to 9999, or with wrong nanos");
 }
 
 void a_string_that_is_not_utf8_is_not_printed(void**) {
@@ -220,6 +253,7 @@ int main() {
       cmocka_unit_test(numbers_have_their_json_forms),
       cmocka_unit_test(enums_print_names_and_unknown_numbers),
       cmocka_unit_test(strings_are_escaped_and_bytes_base64),
+      cmocka_unit_test(plain_messages_print_as_others_do),
       cmocka_unit_test(a_string_that_is_not_utf8_is_not_printed),
       cmocka_unit_test(maps_have_string_keys),
       cmocka_unit_test(well_known_types_have_their_own_forms),

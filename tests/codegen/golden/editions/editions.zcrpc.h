@@ -102,7 +102,7 @@ static inline int32_t editions_Message_has_word(const editions_Message *m) { ret
 /* The number of the member that is set, or 0. */
 static inline uint32_t editions_Message_which_pick(const editions_Message *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 108), 0); }
 static inline void editions_Message_copy(editions_Message_writer *w, const editions_Message *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, editions_Message_view(m)); }
-static inline void editions_Message_end(editions_Message_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void editions_Message_end(editions_Message_writer *w) { zcrpc_gen_end(w); }
 static inline void editions_Message_put_explicit(editions_Message_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 static inline void editions_Message_put_implicit(editions_Message_writer *w, int32_t v) { zcrpc_gen_put_int(w, 2, v); }
 static inline editions_Message_Inner_writer *editions_Message_begin_delimited(editions_Message_writer *w) {
@@ -125,10 +125,10 @@ static inline editions_Message_Inner_writer *editions_Message_begin_delimiteds(e
 }
 static inline void editions_Message_put_delimiteds(editions_Message_writer *w, const editions_Message_Inner *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 9, editions_Message_Inner_view(m)); }
 static inline void editions_Message_put_map(editions_Message_writer *w, const char *key, size_t key_len, editions_Open value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 10);
+  zcrpc_gen_begin(w, 10, 0, 1);
   zcrpc_gen_put_text(w, 1, key, key_len, 1);
   zcrpc_gen_put_int(w, 2, value);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 static inline void editions_Message_put_open(editions_Message_writer *w, editions_Open v) { zcrpc_gen_put_int(w, 11, v); }
 static inline void editions_Message_put_closeds(editions_Message_writer *w, editions_Closed v) { zcrpc_gen_put_int(w, 12, v); }
@@ -156,7 +156,7 @@ static inline int32_t editions_Message_Inner_has_x(const editions_Message_Inner 
 static inline const editions_Message_Inner *editions_Message_Inner_inner(const editions_Message_Inner *m) { return (const editions_Message_Inner *)zcrpc_gen_message(m, zcrpc_gen_at(m, 20)); }
 static inline int32_t editions_Message_Inner_has_inner(const editions_Message_Inner *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 20), 0) != 0; }
 static inline void editions_Message_Inner_copy(editions_Message_Inner_writer *w, const editions_Message_Inner *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, editions_Message_Inner_view(m)); }
-static inline void editions_Message_Inner_end(editions_Message_Inner_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void editions_Message_Inner_end(editions_Message_Inner_writer *w) { zcrpc_gen_end(w); }
 static inline void editions_Message_Inner_put_x(editions_Message_Inner_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 static inline editions_Message_Inner_writer *editions_Message_Inner_begin_inner(editions_Message_Inner_writer *w) {
   zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 2);
@@ -177,7 +177,7 @@ static inline const zcrpc_type *editions_Required_type_in(zcrpc_file *with, zcrp
 static inline int32_t editions_Required_id(const editions_Required *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t editions_Required_has_id(const editions_Required *m) { return zcrpc_gen_bit(m, 0); }
 static inline void editions_Required_copy(editions_Required_writer *w, const editions_Required *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, editions_Required_view(m)); }
-static inline void editions_Required_end(editions_Required_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void editions_Required_end(editions_Required_writer *w) { zcrpc_gen_end(w); }
 static inline void editions_Required_put_id(editions_Required_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
 /* ---- extensions of editions.Message: for messages and encoders whose schema knows this file (see _type_in) ---- */

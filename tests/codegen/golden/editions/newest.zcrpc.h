@@ -47,26 +47,26 @@ static inline const editions_newest_Message_Inner *editions_newest_Message_inner
 /* The place of a key, for value_at; ZCRPC_NONE, which it reads as absent. */
 static inline size_t editions_newest_Message_inners_find(const editions_newest_Message *m, const char *key, size_t len) { return zcrpc_view_find(editions_newest_Message_view(m), 3, key, len); }
 static inline void editions_newest_Message_copy(editions_newest_Message_writer *w, const editions_newest_Message *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, editions_newest_Message_view(m)); }
-static inline void editions_newest_Message_end(editions_newest_Message_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void editions_newest_Message_end(editions_newest_Message_writer *w) { zcrpc_gen_end(w); }
 static inline void editions_newest_Message_put_number(editions_newest_Message_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 static inline void editions_newest_Message_put_numbers(editions_newest_Message_writer *w, int32_t v) { zcrpc_gen_put_int(w, 2, v); }
 static inline void editions_newest_Message_put_numbers_array(editions_newest_Message_writer *w, const int32_t *v, size_t n) { zcrpc_encoder_put_array((zcrpc_encoder *)(void *)w, 2, v, n); }
 static inline void editions_newest_Message_put_inners(editions_newest_Message_writer *w, const char *key, size_t key_len, const editions_newest_Message_Inner *value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 3);
+  zcrpc_gen_begin(w, 3, 0, 1);
   zcrpc_gen_put_text(w, 1, key, key_len, 1);
   zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 2, editions_newest_Message_Inner_view(value));
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 /* Opens an entry and its value; end_inners ends both. */
 static inline editions_newest_Message_Inner_writer *editions_newest_Message_begin_inners(editions_newest_Message_writer *w, const char *key, size_t key_len) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 3);
+  zcrpc_gen_begin(w, 3, 1, 1);
   zcrpc_gen_put_text(w, 1, key, key_len, 1);
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 2);
+  zcrpc_gen_begin(w, 2, 2, 0);
   return (editions_newest_Message_Inner_writer *)(void *)w;
 }
 static inline void editions_newest_Message_end_inners(editions_newest_Message_Inner_writer *w) {
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
+  zcrpc_gen_end(w);
 }
 
 /* ---- message editions.newest.Message.Inner ---- */
@@ -81,7 +81,7 @@ static inline const editions_newest_Message_Inner *editions_newest_Message_Inner
 static inline const zcrpc_type *editions_newest_Message_Inner_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &editions_newest_editions_newest_file, 1, err); }
 static inline zcrpc_slice editions_newest_Message_Inner_text(const editions_newest_Message_Inner *m) { return zcrpc_gen_string(m, zcrpc_gen_at(m, 16), "", 0); }
 static inline void editions_newest_Message_Inner_copy(editions_newest_Message_Inner_writer *w, const editions_newest_Message_Inner *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, editions_newest_Message_Inner_view(m)); }
-static inline void editions_newest_Message_Inner_end(editions_newest_Message_Inner_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void editions_newest_Message_Inner_end(editions_newest_Message_Inner_writer *w) { zcrpc_gen_end(w); }
 static inline void editions_newest_Message_Inner_put_text(editions_newest_Message_Inner_writer *w, const char *s, size_t len) { zcrpc_gen_put_text(w, 1, s, len, 1); }
 static inline void editions_newest_Message_Inner_put_text_buffer(editions_newest_Message_Inner_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 1, b, offset, len); }
 

@@ -110,9 +110,9 @@ static inline int32_t names_traps_Clock_has_n_value(const names_traps_Clock *m) 
 static inline int32_t names_traps_Clock_n_value_(const names_traps_Clock *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 44), 0); }
 static inline int32_t names_traps_Clock_has_n_value_(const names_traps_Clock *m) { return zcrpc_gen_bit(m, 3); }
 static inline void names_traps_Clock_copy(names_traps_Clock_writer *w, const names_traps_Clock *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Clock_view(m)); }
-static inline void names_traps_Clock_end(names_traps_Clock_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_Clock_end(names_traps_Clock_writer *w) { zcrpc_gen_end(w); }
 static inline google_protobuf_Timestamp_writer *names_traps_Clock_begin_at(names_traps_Clock_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 1);
+  zcrpc_gen_begin(w, 1, 0, 0);
   return (google_protobuf_Timestamp_writer *)(void *)w;
 }
 static inline void names_traps_Clock_put_at(names_traps_Clock_writer *w, const google_protobuf_Timestamp *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 1, google_protobuf_Timestamp_view(m)); }
@@ -122,7 +122,7 @@ static inline void names_traps_Clock_put_at_ns__(names_traps_Clock_writer *w, in
 static inline void names_traps_Clock_put_at_ns(names_traps_Clock_writer *w, int64_t v) { zcrpc_gen_put_int(w, 2, v); }
 static inline void names_traps_Clock_put_put_at_ns_(names_traps_Clock_writer *w, int64_t v) { zcrpc_gen_put_int(w, 3, v); }
 static inline google_protobuf_Int32Value_writer *names_traps_Clock_begin_n(names_traps_Clock_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 4);
+  zcrpc_gen_begin(w, 4, 1, 0);
   return (google_protobuf_Int32Value_writer *)(void *)w;
 }
 static inline void names_traps_Clock_put_n(names_traps_Clock_writer *w, const google_protobuf_Int32Value *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 4, google_protobuf_Int32Value_view(m)); }
@@ -179,14 +179,14 @@ static inline int32_t names_traps_self_has_FooBar_(const names_traps_self *m) { 
 static inline int32_t names_traps_self_FOO_BAR__value(const names_traps_self *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 64), 0); }
 static inline int32_t names_traps_self_has_FOO_BAR__value(const names_traps_self *m) { return zcrpc_gen_bit(m, 7); }
 static inline void names_traps_self_copy(names_traps_self_writer *w, const names_traps_self *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_self_view(m)); }
-static inline void names_traps_self_end(names_traps_self_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_self_end(names_traps_self_writer *w) { zcrpc_gen_end(w); }
 static inline names_traps_self_writer *names_traps_self_begin_self(names_traps_self_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 1);
+  zcrpc_gen_begin(w, 1, 2, 0);
   return (names_traps_self_writer *)(void *)w;
 }
 static inline void names_traps_self_put_self(names_traps_self_writer *w, const names_traps_self *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 1, names_traps_self_view(m)); }
 static inline names_traps_self_writer *names_traps_self_begin_this(names_traps_self_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 2);
+  zcrpc_gen_begin(w, 2, 3, 1);
   return (names_traps_self_writer *)(void *)w;
 }
 static inline void names_traps_self_put_this(names_traps_self_writer *w, const names_traps_self *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 2, names_traps_self_view(m)); }
@@ -212,7 +212,7 @@ static inline const zcrpc_type *names_traps_FooView_type_in(zcrpc_file *with, zc
 static inline int32_t names_traps_FooView_x(const names_traps_FooView *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_FooView_has_x(const names_traps_FooView *m) { return zcrpc_gen_bit(m, 0); }
 static inline void names_traps_FooView_copy(names_traps_FooView_writer *w, const names_traps_FooView *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_FooView_view(m)); }
-static inline void names_traps_FooView_end(names_traps_FooView_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_FooView_end(names_traps_FooView_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_FooView_put_x(names_traps_FooView_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
 /* ---- message names.traps.Foo ---- */
@@ -228,7 +228,7 @@ static inline const zcrpc_type *names_traps_Foo_type_in(zcrpc_file *with, zcrpc_
 static inline int32_t names_traps_Foo_view__(const names_traps_Foo *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Foo_has_view__(const names_traps_Foo *m) { return zcrpc_gen_bit(m, 0); }
 static inline void names_traps_Foo_copy(names_traps_Foo_writer *w, const names_traps_Foo *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Foo_view(m)); }
-static inline void names_traps_Foo_end(names_traps_Foo_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_Foo_end(names_traps_Foo_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Foo_put_view__(names_traps_Foo_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
 /* ---- message names.traps.Foo.View ---- */
@@ -244,7 +244,7 @@ static inline const zcrpc_type *names_traps_Foo_View_type_in(zcrpc_file *with, z
 static inline int32_t names_traps_Foo_View_x(const names_traps_Foo_View *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Foo_View_has_x(const names_traps_Foo_View *m) { return zcrpc_gen_bit(m, 0); }
 static inline void names_traps_Foo_View_copy(names_traps_Foo_View_writer *w, const names_traps_Foo_View *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Foo_View_view(m)); }
-static inline void names_traps_Foo_View_end(names_traps_Foo_View_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_Foo_View_end(names_traps_Foo_View_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Foo_View_put_x(names_traps_Foo_View_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
 /* ---- message names.traps.Foo_view ---- */
@@ -260,7 +260,7 @@ static inline const zcrpc_type *names_traps_Foo_view__type_in(zcrpc_file *with, 
 static inline int32_t names_traps_Foo_view__x(const names_traps_Foo_view_ *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Foo_view__has_x(const names_traps_Foo_view_ *m) { return zcrpc_gen_bit(m, 0); }
 static inline void names_traps_Foo_view__copy(names_traps_Foo_view__writer *w, const names_traps_Foo_view_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Foo_view__view(m)); }
-static inline void names_traps_Foo_view__end(names_traps_Foo_view__writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_Foo_view__end(names_traps_Foo_view__writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Foo_view__put_x(names_traps_Foo_view__writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
 /* ---- message names.traps.Foo_view_writer ---- */
@@ -276,7 +276,7 @@ static inline const zcrpc_type *names_traps_Foo_view_writer_type_in(zcrpc_file *
 static inline int32_t names_traps_Foo_view_writer_x(const names_traps_Foo_view_writer *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Foo_view_writer_has_x(const names_traps_Foo_view_writer *m) { return zcrpc_gen_bit(m, 0); }
 static inline void names_traps_Foo_view_writer_copy(names_traps_Foo_view_writer_writer *w, const names_traps_Foo_view_writer *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Foo_view_writer_view(m)); }
-static inline void names_traps_Foo_view_writer_end(names_traps_Foo_view_writer_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_Foo_view_writer_end(names_traps_Foo_view_writer_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Foo_view_writer_put_x(names_traps_Foo_view_writer_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
 /* ---- message names.traps.Outer ---- */
@@ -304,15 +304,15 @@ static inline uint32_t names_traps_Outer_which_inner_(const names_traps_Outer *m
 /* The number of the member that is set, or 0. */
 static inline uint32_t names_traps_Outer_which_which(const names_traps_Outer *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 28), 0); }
 static inline void names_traps_Outer_copy(names_traps_Outer_writer *w, const names_traps_Outer *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Outer_view(m)); }
-static inline void names_traps_Outer_end(names_traps_Outer_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_Outer_end(names_traps_Outer_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Outer_put_inner_(names_traps_Outer_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 static inline names_traps_Outer_Inner_writer *names_traps_Outer_begin_Inner1(names_traps_Outer_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 2);
+  zcrpc_gen_begin(w, 2, 4, 0);
   return (names_traps_Outer_Inner_writer *)(void *)w;
 }
 static inline void names_traps_Outer_put_Inner1(names_traps_Outer_writer *w, const names_traps_Outer_Inner *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 2, names_traps_Outer_Inner_view(m)); }
 static inline names_traps_Outer_Inner_writer *names_traps_Outer_begin_in(names_traps_Outer_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 3);
+  zcrpc_gen_begin(w, 3, 5, 0);
   return (names_traps_Outer_Inner_writer *)(void *)w;
 }
 static inline void names_traps_Outer_put_in(names_traps_Outer_writer *w, const names_traps_Outer_Inner *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 3, names_traps_Outer_Inner_view(m)); }
@@ -332,9 +332,9 @@ static inline const zcrpc_type *names_traps_Outer_Inner_type_in(zcrpc_file *with
 static inline const names_traps_Outer *names_traps_Outer_Inner_outer(const names_traps_Outer_Inner *m) { return (const names_traps_Outer *)zcrpc_gen_message(m, zcrpc_gen_at(m, 16)); }
 static inline int32_t names_traps_Outer_Inner_has_outer(const names_traps_Outer_Inner *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 16), 0) != 0; }
 static inline void names_traps_Outer_Inner_copy(names_traps_Outer_Inner_writer *w, const names_traps_Outer_Inner *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Outer_Inner_view(m)); }
-static inline void names_traps_Outer_Inner_end(names_traps_Outer_Inner_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_Outer_Inner_end(names_traps_Outer_Inner_writer *w) { zcrpc_gen_end(w); }
 static inline names_traps_Outer_writer *names_traps_Outer_Inner_begin_outer(names_traps_Outer_Inner_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 1);
+  zcrpc_gen_begin(w, 1, 6, 0);
   return (names_traps_Outer_writer *)(void *)w;
 }
 static inline void names_traps_Outer_Inner_put_outer(names_traps_Outer_Inner_writer *w, const names_traps_Outer *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 1, names_traps_Outer_view(m)); }
@@ -352,7 +352,7 @@ static inline const zcrpc_type *names_traps_ext_NUMBER_type_in(zcrpc_file *with,
 static inline int32_t names_traps_ext_NUMBER_x(const names_traps_ext_NUMBER *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_ext_NUMBER_has_x(const names_traps_ext_NUMBER *m) { return zcrpc_gen_bit(m, 0); }
 static inline void names_traps_ext_NUMBER_copy(names_traps_ext_NUMBER_writer *w, const names_traps_ext_NUMBER *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_ext_NUMBER_view(m)); }
-static inline void names_traps_ext_NUMBER_end(names_traps_ext_NUMBER_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_ext_NUMBER_end(names_traps_ext_NUMBER_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_ext_NUMBER_put_x(names_traps_ext_NUMBER_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
 /* ---- message names.traps.Scope ---- */
@@ -368,7 +368,7 @@ static inline const zcrpc_type *names_traps_Scope_type_in(zcrpc_file *with, zcrp
 static inline int32_t names_traps_Scope_ext_get_(const names_traps_Scope *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Scope_has_ext_get_(const names_traps_Scope *m) { return zcrpc_gen_bit(m, 0); }
 static inline void names_traps_Scope_copy(names_traps_Scope_writer *w, const names_traps_Scope *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Scope_view(m)); }
-static inline void names_traps_Scope_end(names_traps_Scope_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void names_traps_Scope_end(names_traps_Scope_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Scope_put_ext_get_(names_traps_Scope_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
 /* ---- extensions of names.traps.self: for messages and encoders whose schema knows this file (see _type_in) ---- */

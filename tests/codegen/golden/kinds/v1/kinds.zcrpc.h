@@ -113,7 +113,7 @@ static inline int32_t kinds_v1_All_has_thing(const kinds_v1_All *m) { return zcr
 static inline const kinds_v1_All *kinds_v1_All_self(const kinds_v1_All *m) { return (const kinds_v1_All *)zcrpc_gen_message(m, zcrpc_gen_at(m, 120)); }
 static inline int32_t kinds_v1_All_has_self(const kinds_v1_All *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 120), 0) != 0; }
 static inline void kinds_v1_All_copy(kinds_v1_All_writer *w, const kinds_v1_All *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_All_view(m)); }
-static inline void kinds_v1_All_end(kinds_v1_All_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_v1_All_end(kinds_v1_All_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_v1_All_put_f_double(kinds_v1_All_writer *w, double v) { zcrpc_gen_put_double(w, 1, v); }
 static inline void kinds_v1_All_put_f_float(kinds_v1_All_writer *w, float v) { zcrpc_gen_put_float(w, 2, v); }
 static inline void kinds_v1_All_put_f_int64(kinds_v1_All_writer *w, int64_t v) { zcrpc_gen_put_int(w, 3, v); }
@@ -133,12 +133,12 @@ static inline void kinds_v1_All_put_f_sfixed64(kinds_v1_All_writer *w, int64_t v
 static inline void kinds_v1_All_put_f_sint32(kinds_v1_All_writer *w, int32_t v) { zcrpc_gen_put_sint(w, 17, v); }
 static inline void kinds_v1_All_put_f_sint64(kinds_v1_All_writer *w, int64_t v) { zcrpc_gen_put_sint(w, 18, v); }
 static inline kinds_v1_Leaf_writer *kinds_v1_All_begin_f_message(kinds_v1_All_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 19);
+  zcrpc_gen_begin(w, 19, 0, 0);
   return (kinds_v1_Leaf_writer *)(void *)w;
 }
 static inline void kinds_v1_All_put_f_message(kinds_v1_All_writer *w, const kinds_v1_Leaf *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 19, kinds_v1_Leaf_view(m)); }
 static inline google_protobuf_Timestamp_writer *kinds_v1_All_begin_when(kinds_v1_All_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 20);
+  zcrpc_gen_begin(w, 20, 1, 0);
   return (google_protobuf_Timestamp_writer *)(void *)w;
 }
 static inline void kinds_v1_All_put_when(kinds_v1_All_writer *w, const google_protobuf_Timestamp *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 20, google_protobuf_Timestamp_view(m)); }
@@ -146,12 +146,12 @@ static inline void kinds_v1_All_put_when(kinds_v1_All_writer *w, const google_pr
 static inline zcrpc_code kinds_v1_All_when_ns(const kinds_v1_All *m, int64_t *ns, zcrpc_error **err) { return zcrpc_view_time(google_protobuf_Timestamp_view(kinds_v1_All_when(m)), ns, err); }
 static inline void kinds_v1_All_put_when_ns(kinds_v1_All_writer *w, int64_t ns) { zcrpc_encoder_put_time((zcrpc_encoder *)(void *)w, 20, ns); }
 static inline other_v1_Thing_writer *kinds_v1_All_begin_thing(kinds_v1_All_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 21);
+  zcrpc_gen_begin(w, 21, 2, 0);
   return (other_v1_Thing_writer *)(void *)w;
 }
 static inline void kinds_v1_All_put_thing(kinds_v1_All_writer *w, const other_v1_Thing *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 21, other_v1_Thing_view(m)); }
 static inline kinds_v1_All_writer *kinds_v1_All_begin_self(kinds_v1_All_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 22);
+  zcrpc_gen_begin(w, 22, 3, 0);
   return (kinds_v1_All_writer *)(void *)w;
 }
 static inline void kinds_v1_All_put_self(kinds_v1_All_writer *w, const kinds_v1_All *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 22, kinds_v1_All_view(m)); }
@@ -169,7 +169,7 @@ static inline const zcrpc_type *kinds_v1_Leaf_type_in(zcrpc_file *with, zcrpc_er
 static inline zcrpc_slice kinds_v1_Leaf_name(const kinds_v1_Leaf *m) { return zcrpc_gen_string(m, zcrpc_gen_at(m, 16), "", 0); }
 static inline int32_t kinds_v1_Leaf_value(const kinds_v1_Leaf *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 24), 0); }
 static inline void kinds_v1_Leaf_copy(kinds_v1_Leaf_writer *w, const kinds_v1_Leaf *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Leaf_view(m)); }
-static inline void kinds_v1_Leaf_end(kinds_v1_Leaf_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_v1_Leaf_end(kinds_v1_Leaf_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_v1_Leaf_put_name(kinds_v1_Leaf_writer *w, const char *s, size_t len) { zcrpc_gen_put_text(w, 1, s, len, 1); }
 static inline void kinds_v1_Leaf_put_name_buffer(kinds_v1_Leaf_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 1, b, offset, len); }
 static inline void kinds_v1_Leaf_put_value(kinds_v1_Leaf_writer *w, int32_t v) { zcrpc_gen_put_int(w, 2, v); }
@@ -201,7 +201,7 @@ static inline int32_t kinds_v1_Optional_has_f_enum(const kinds_v1_Optional *m) {
 static inline const kinds_v1_Leaf *kinds_v1_Optional_f_message(const kinds_v1_Optional *m) { return (const kinds_v1_Leaf *)zcrpc_gen_message(m, zcrpc_gen_at(m, 56)); }
 static inline int32_t kinds_v1_Optional_has_f_message(const kinds_v1_Optional *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 56), 0) != 0; }
 static inline void kinds_v1_Optional_copy(kinds_v1_Optional_writer *w, const kinds_v1_Optional *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Optional_view(m)); }
-static inline void kinds_v1_Optional_end(kinds_v1_Optional_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_v1_Optional_end(kinds_v1_Optional_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_v1_Optional_put_f_double(kinds_v1_Optional_writer *w, double v) { zcrpc_gen_put_double(w, 1, v); }
 static inline void kinds_v1_Optional_put_f_int64(kinds_v1_Optional_writer *w, int64_t v) { zcrpc_gen_put_int(w, 3, v); }
 static inline void kinds_v1_Optional_put_f_uint32(kinds_v1_Optional_writer *w, uint32_t v) { zcrpc_gen_put_uint(w, 4, v); }
@@ -212,7 +212,7 @@ static inline void kinds_v1_Optional_put_f_bytes(kinds_v1_Optional_writer *w, co
 static inline void kinds_v1_Optional_put_f_bytes_buffer(kinds_v1_Optional_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 12, b, offset, len); }
 static inline void kinds_v1_Optional_put_f_enum(kinds_v1_Optional_writer *w, kinds_v1_All_Color v) { zcrpc_gen_put_int(w, 14, v); }
 static inline kinds_v1_Leaf_writer *kinds_v1_Optional_begin_f_message(kinds_v1_Optional_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 19);
+  zcrpc_gen_begin(w, 19, 4, 0);
   return (kinds_v1_Leaf_writer *)(void *)w;
 }
 static inline void kinds_v1_Optional_put_f_message(kinds_v1_Optional_writer *w, const kinds_v1_Leaf *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 19, kinds_v1_Leaf_view(m)); }
@@ -266,7 +266,7 @@ static inline int32_t kinds_v1_Repeated_f_unpacked(const kinds_v1_Repeated *m, s
 static inline size_t kinds_v1_Repeated_f_wide_count(const kinds_v1_Repeated *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 160)); }
 static inline const kinds_v1_Wide *kinds_v1_Repeated_f_wide(const kinds_v1_Repeated *m, size_t i) { return (const kinds_v1_Wide *)zcrpc_gen_message_at(m, zcrpc_gen_at(m, 160), i, 4, 1); }
 static inline void kinds_v1_Repeated_copy(kinds_v1_Repeated_writer *w, const kinds_v1_Repeated *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Repeated_view(m)); }
-static inline void kinds_v1_Repeated_end(kinds_v1_Repeated_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_v1_Repeated_end(kinds_v1_Repeated_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_v1_Repeated_put_f_double(kinds_v1_Repeated_writer *w, double v) { zcrpc_gen_put_double(w, 1, v); }
 static inline void kinds_v1_Repeated_put_f_double_array(kinds_v1_Repeated_writer *w, const double *v, size_t n) { zcrpc_encoder_put_array((zcrpc_encoder *)(void *)w, 1, v, n); }
 static inline void kinds_v1_Repeated_put_f_float(kinds_v1_Repeated_writer *w, float v) { zcrpc_gen_put_float(w, 2, v); }
@@ -300,14 +300,14 @@ static inline void kinds_v1_Repeated_put_f_sint32_array(kinds_v1_Repeated_writer
 static inline void kinds_v1_Repeated_put_f_sint64(kinds_v1_Repeated_writer *w, int64_t v) { zcrpc_gen_put_sint(w, 18, v); }
 static inline void kinds_v1_Repeated_put_f_sint64_array(kinds_v1_Repeated_writer *w, const int64_t *v, size_t n) { zcrpc_encoder_put_array((zcrpc_encoder *)(void *)w, 18, v, n); }
 static inline kinds_v1_Leaf_writer *kinds_v1_Repeated_begin_f_message(kinds_v1_Repeated_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 19);
+  zcrpc_gen_begin(w, 19, 5, 1);
   return (kinds_v1_Leaf_writer *)(void *)w;
 }
 static inline void kinds_v1_Repeated_put_f_message(kinds_v1_Repeated_writer *w, const kinds_v1_Leaf *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 19, kinds_v1_Leaf_view(m)); }
 static inline void kinds_v1_Repeated_put_f_unpacked(kinds_v1_Repeated_writer *w, int32_t v) { zcrpc_gen_put_int(w, 20, v); }
 static inline void kinds_v1_Repeated_put_f_unpacked_array(kinds_v1_Repeated_writer *w, const int32_t *v, size_t n) { zcrpc_encoder_put_array((zcrpc_encoder *)(void *)w, 20, v, n); }
 static inline kinds_v1_Wide_writer *kinds_v1_Repeated_begin_f_wide(kinds_v1_Repeated_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 21);
+  zcrpc_gen_begin(w, 21, 6, 1);
   return (kinds_v1_Wide_writer *)(void *)w;
 }
 static inline void kinds_v1_Repeated_put_f_wide(kinds_v1_Repeated_writer *w, const kinds_v1_Wide *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 21, kinds_v1_Wide_view(m)); }
@@ -363,71 +363,71 @@ static inline const kinds_v1_Wide *kinds_v1_Maps_wides_value_at(const kinds_v1_M
 /* The place of a key, for value_at; ZCRPC_NONE, which it reads as absent. */
 static inline size_t kinds_v1_Maps_wides_find(const kinds_v1_Maps *m, uint32_t key) { return zcrpc_view_find_int(kinds_v1_Maps_view(m), 8, (int64_t)key); }
 static inline void kinds_v1_Maps_copy(kinds_v1_Maps_writer *w, const kinds_v1_Maps *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Maps_view(m)); }
-static inline void kinds_v1_Maps_end(kinds_v1_Maps_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_v1_Maps_end(kinds_v1_Maps_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_v1_Maps_put_strings(kinds_v1_Maps_writer *w, const char *key, size_t key_len, const char *value, size_t value_len) { zcrpc_gen_put_pair(w, 1, key, key_len, value, value_len, 3); }
 static inline void kinds_v1_Maps_put_counts(kinds_v1_Maps_writer *w, const char *key, size_t key_len, int32_t value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 2);
+  zcrpc_gen_begin(w, 2, 7, 1);
   zcrpc_gen_put_text(w, 1, key, key_len, 1);
   zcrpc_gen_put_int(w, 2, value);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 static inline void kinds_v1_Maps_put_doubles(kinds_v1_Maps_writer *w, int32_t key, double value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 3);
+  zcrpc_gen_begin(w, 3, 8, 1);
   zcrpc_gen_put_int(w, 1, key);
   zcrpc_gen_put_double(w, 2, value);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 static inline void kinds_v1_Maps_put_blobs(kinds_v1_Maps_writer *w, int32_t key, const void *value, size_t value_len) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 4);
+  zcrpc_gen_begin(w, 4, 9, 1);
   zcrpc_gen_put_int(w, 1, key != 0);
   zcrpc_gen_put_text(w, 2, value, value_len, 0);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 static inline void kinds_v1_Maps_put_leaves(kinds_v1_Maps_writer *w, uint64_t key, const kinds_v1_Leaf *value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 5);
+  zcrpc_gen_begin(w, 5, 10, 1);
   zcrpc_gen_put_uint(w, 1, key);
   zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 2, kinds_v1_Leaf_view(value));
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 /* Opens an entry and its value; end_leaves ends both. */
 static inline kinds_v1_Leaf_writer *kinds_v1_Maps_begin_leaves(kinds_v1_Maps_writer *w, uint64_t key) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 5);
+  zcrpc_gen_begin(w, 5, 11, 1);
   zcrpc_gen_put_uint(w, 1, key);
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 2);
+  zcrpc_gen_begin(w, 2, 12, 0);
   return (kinds_v1_Leaf_writer *)(void *)w;
 }
 static inline void kinds_v1_Maps_end_leaves(kinds_v1_Leaf_writer *w) {
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
+  zcrpc_gen_end(w);
 }
 static inline void kinds_v1_Maps_put_colors(kinds_v1_Maps_writer *w, const char *key, size_t key_len, kinds_v1_All_Color value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 6);
+  zcrpc_gen_begin(w, 6, 13, 1);
   zcrpc_gen_put_text(w, 1, key, key_len, 1);
   zcrpc_gen_put_int(w, 2, value);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 static inline void kinds_v1_Maps_put_floats(kinds_v1_Maps_writer *w, int64_t key, float value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 7);
+  zcrpc_gen_begin(w, 7, 14, 1);
   zcrpc_gen_put_sint(w, 1, key);
   zcrpc_gen_put_float(w, 2, value);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 static inline void kinds_v1_Maps_put_wides(kinds_v1_Maps_writer *w, uint32_t key, const kinds_v1_Wide *value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 8);
+  zcrpc_gen_begin(w, 8, 15, 1);
   zcrpc_gen_put_fixed32(w, 1, key);
   zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 2, kinds_v1_Wide_view(value));
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 /* Opens an entry and its value; end_wides ends both. */
 static inline kinds_v1_Wide_writer *kinds_v1_Maps_begin_wides(kinds_v1_Maps_writer *w, uint32_t key) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 8);
+  zcrpc_gen_begin(w, 8, 16, 1);
   zcrpc_gen_put_fixed32(w, 1, key);
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 2);
+  zcrpc_gen_begin(w, 2, 17, 0);
   return (kinds_v1_Wide_writer *)(void *)w;
 }
 static inline void kinds_v1_Maps_end_wides(kinds_v1_Wide_writer *w) {
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
+  zcrpc_gen_end(w);
 }
 
 /* ---- message kinds.v1.Oneof ---- */
@@ -455,14 +455,14 @@ static inline int64_t kinds_v1_Oneof_after(const kinds_v1_Oneof *m) { return zcr
 /* The number of the member that is set, or 0. */
 static inline uint32_t kinds_v1_Oneof_which_choice(const kinds_v1_Oneof *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 40), 0); }
 static inline void kinds_v1_Oneof_copy(kinds_v1_Oneof_writer *w, const kinds_v1_Oneof *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Oneof_view(m)); }
-static inline void kinds_v1_Oneof_end(kinds_v1_Oneof_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_v1_Oneof_end(kinds_v1_Oneof_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_v1_Oneof_put_before(kinds_v1_Oneof_writer *w, const char *s, size_t len) { zcrpc_gen_put_text(w, 1, s, len, 1); }
 static inline void kinds_v1_Oneof_put_before_buffer(kinds_v1_Oneof_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 1, b, offset, len); }
 static inline void kinds_v1_Oneof_put_number(kinds_v1_Oneof_writer *w, int32_t v) { zcrpc_gen_put_int(w, 2, v); }
 static inline void kinds_v1_Oneof_put_text(kinds_v1_Oneof_writer *w, const char *s, size_t len) { zcrpc_gen_put_text(w, 3, s, len, 1); }
 static inline void kinds_v1_Oneof_put_text_buffer(kinds_v1_Oneof_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 3, b, offset, len); }
 static inline kinds_v1_Leaf_writer *kinds_v1_Oneof_begin_leaf(kinds_v1_Oneof_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 4);
+  zcrpc_gen_begin(w, 4, 18, 0);
   return (kinds_v1_Leaf_writer *)(void *)w;
 }
 static inline void kinds_v1_Oneof_put_leaf(kinds_v1_Oneof_writer *w, const kinds_v1_Leaf *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 4, kinds_v1_Leaf_view(m)); }
@@ -548,7 +548,7 @@ static inline uint32_t kinds_v1_Wide_which_choice(const kinds_v1_Wide *m) {
   return zcrpc_gen_bit(m, 23) ? 24 : zcrpc_gen_bit(m, 24) ? 25 : zcrpc_gen_bit(m, 25) ? 26 : 0;
 }
 static inline void kinds_v1_Wide_copy(kinds_v1_Wide_writer *w, const kinds_v1_Wide *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Wide_view(m)); }
-static inline void kinds_v1_Wide_end(kinds_v1_Wide_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_v1_Wide_end(kinds_v1_Wide_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_v1_Wide_put_a1(kinds_v1_Wide_writer *w, int64_t v) { zcrpc_gen_put_int(w, 1, v); }
 static inline void kinds_v1_Wide_put_a2(kinds_v1_Wide_writer *w, int64_t v) { zcrpc_gen_put_int(w, 2, v); }
 static inline void kinds_v1_Wide_put_a3(kinds_v1_Wide_writer *w, int64_t v) { zcrpc_gen_put_int(w, 3, v); }
@@ -576,7 +576,7 @@ static inline void kinds_v1_Wide_put_r16_array(kinds_v1_Wide_writer *w, const in
 static inline void kinds_v1_Wide_put_r17(kinds_v1_Wide_writer *w, const char *s, size_t len) { zcrpc_gen_put_text(w, 17, s, len, 1); }
 static inline void kinds_v1_Wide_put_r17_buffer(kinds_v1_Wide_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 17, b, offset, len); }
 static inline kinds_v1_Leaf_writer *kinds_v1_Wide_begin_r18(kinds_v1_Wide_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 18);
+  zcrpc_gen_begin(w, 18, 19, 1);
   return (kinds_v1_Leaf_writer *)(void *)w;
 }
 static inline void kinds_v1_Wide_put_r18(kinds_v1_Wide_writer *w, const kinds_v1_Leaf *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 18, kinds_v1_Leaf_view(m)); }
@@ -587,7 +587,7 @@ static inline void kinds_v1_Wide_put_o21(kinds_v1_Wide_writer *w, const char *s,
 static inline void kinds_v1_Wide_put_o21_buffer(kinds_v1_Wide_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 21, b, offset, len); }
 static inline void kinds_v1_Wide_put_o22(kinds_v1_Wide_writer *w, int32_t v) { zcrpc_gen_put_int(w, 22, v != 0); }
 static inline kinds_v1_Leaf_writer *kinds_v1_Wide_begin_m23(kinds_v1_Wide_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 23);
+  zcrpc_gen_begin(w, 23, 20, 0);
   return (kinds_v1_Leaf_writer *)(void *)w;
 }
 static inline void kinds_v1_Wide_put_m23(kinds_v1_Wide_writer *w, const kinds_v1_Leaf *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 23, kinds_v1_Leaf_view(m)); }
@@ -595,40 +595,40 @@ static inline void kinds_v1_Wide_put_c24(kinds_v1_Wide_writer *w, int32_t v) { z
 static inline void kinds_v1_Wide_put_c25(kinds_v1_Wide_writer *w, const char *s, size_t len) { zcrpc_gen_put_text(w, 25, s, len, 1); }
 static inline void kinds_v1_Wide_put_c25_buffer(kinds_v1_Wide_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 25, b, offset, len); }
 static inline kinds_v1_Leaf_writer *kinds_v1_Wide_begin_c26(kinds_v1_Wide_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 26);
+  zcrpc_gen_begin(w, 26, 21, 0);
   return (kinds_v1_Leaf_writer *)(void *)w;
 }
 static inline void kinds_v1_Wide_put_c26(kinds_v1_Wide_writer *w, const kinds_v1_Leaf *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 26, kinds_v1_Leaf_view(m)); }
 static inline void kinds_v1_Wide_put_m27(kinds_v1_Wide_writer *w, const char *key, size_t key_len, int32_t value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 27);
+  zcrpc_gen_begin(w, 27, 22, 1);
   zcrpc_gen_put_text(w, 1, key, key_len, 1);
   zcrpc_gen_put_int(w, 2, value);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 static inline void kinds_v1_Wide_put_m28(kinds_v1_Wide_writer *w, int32_t key, const kinds_v1_Leaf *value) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 28);
+  zcrpc_gen_begin(w, 28, 23, 1);
   zcrpc_gen_put_int(w, 1, key);
   zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 2, kinds_v1_Leaf_view(value));
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
 }
 /* Opens an entry and its value; end_m28 ends both. */
 static inline kinds_v1_Leaf_writer *kinds_v1_Wide_begin_m28(kinds_v1_Wide_writer *w, int32_t key) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 28);
+  zcrpc_gen_begin(w, 28, 24, 1);
   zcrpc_gen_put_int(w, 1, key);
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 2);
+  zcrpc_gen_begin(w, 2, 25, 0);
   return (kinds_v1_Leaf_writer *)(void *)w;
 }
 static inline void kinds_v1_Wide_end_m28(kinds_v1_Leaf_writer *w) {
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
-  zcrpc_encoder_end((zcrpc_encoder *)(void *)w);
+  zcrpc_gen_end(w);
+  zcrpc_gen_end(w);
 }
 static inline kinds_v1_Wide_writer *kinds_v1_Wide_begin_w29(kinds_v1_Wide_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 29);
+  zcrpc_gen_begin(w, 29, 26, 0);
   return (kinds_v1_Wide_writer *)(void *)w;
 }
 static inline void kinds_v1_Wide_put_w29(kinds_v1_Wide_writer *w, const kinds_v1_Wide *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 29, kinds_v1_Wide_view(m)); }
 static inline kinds_v1_Wide_writer *kinds_v1_Wide_begin_w30(kinds_v1_Wide_writer *w) {
-  zcrpc_encoder_begin((zcrpc_encoder *)(void *)w, 30);
+  zcrpc_gen_begin(w, 30, 27, 1);
   return (kinds_v1_Wide_writer *)(void *)w;
 }
 static inline void kinds_v1_Wide_put_w30(kinds_v1_Wide_writer *w, const kinds_v1_Wide *m) { zcrpc_encoder_put_view((zcrpc_encoder *)(void *)w, 30, kinds_v1_Wide_view(m)); }
@@ -655,7 +655,7 @@ static inline const kinds_v1_Empty *kinds_v1_Empty_checked(const zcrpc_view *v, 
 /* Its type; with: as the schema of another file, which imports this one, knows it; NULL: of its own file. */
 static inline const zcrpc_type *kinds_v1_Empty_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &kinds_v1_kinds_file, 7, err); }
 static inline void kinds_v1_Empty_copy(kinds_v1_Empty_writer *w, const kinds_v1_Empty *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_v1_Empty_view(m)); }
-static inline void kinds_v1_Empty_end(kinds_v1_Empty_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_v1_Empty_end(kinds_v1_Empty_writer *w) { zcrpc_gen_end(w); }
 
 /* ---- service kinds.v1.Kinds ---- */
 /* Answers. */

@@ -97,7 +97,7 @@ static inline int32_t kinds_two_Two_has_two(const kinds_two_Two *m) { return zcr
 /* The number of the member that is set, or 0. */
 static inline uint32_t kinds_two_Two_which_pick(const kinds_two_Two *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 120), 0); }
 static inline void kinds_two_Two_copy(kinds_two_Two_writer *w, const kinds_two_Two *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_two_Two_view(m)); }
-static inline void kinds_two_Two_end(kinds_two_Two_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_two_Two_end(kinds_two_Two_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_two_Two_put_id(kinds_two_Two_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 static inline void kinds_two_Two_put_answer(kinds_two_Two_writer *w, int32_t v) { zcrpc_gen_put_int(w, 2, v); }
 static inline void kinds_two_Two_put_greeting(kinds_two_Two_writer *w, const char *s, size_t len) { zcrpc_gen_put_text(w, 3, s, len, 0); }
@@ -144,7 +144,7 @@ static inline int32_t kinds_two_Two_Part_has_x(const kinds_two_Two_Part *m) { re
 static inline size_t kinds_two_Two_Part_y_count(const kinds_two_Two_Part *m) { return zcrpc_gen_count(zcrpc_gen_at(m, 16)); }
 static inline zcrpc_slice kinds_two_Two_Part_y(const kinds_two_Two_Part *m, size_t i) { return zcrpc_gen_string_at(m, zcrpc_gen_at(m, 16), i); }
 static inline void kinds_two_Two_Part_copy(kinds_two_Two_Part_writer *w, const kinds_two_Two_Part *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_two_Two_Part_view(m)); }
-static inline void kinds_two_Two_Part_end(kinds_two_Two_Part_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_two_Two_Part_end(kinds_two_Two_Part_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_two_Two_Part_put_x(kinds_two_Two_Part_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 static inline void kinds_two_Two_Part_put_y(kinds_two_Two_Part_writer *w, const char *s, size_t len) { zcrpc_gen_put_text(w, 2, s, len, 0); }
 static inline void kinds_two_Two_Part_put_y_buffer(kinds_two_Two_Part_writer *w, zcrpc_buffer *b, size_t offset, size_t len) { zcrpc_encoder_put_buffer((zcrpc_encoder *)(void *)w, 2, b, offset, len); }
@@ -162,7 +162,7 @@ static inline const zcrpc_type *kinds_two_Two_Parts_type_in(zcrpc_file *with, zc
 static inline int32_t kinds_two_Two_Parts_z(const kinds_two_Two_Parts *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t kinds_two_Two_Parts_has_z(const kinds_two_Two_Parts *m) { return zcrpc_gen_bit(m, 0); }
 static inline void kinds_two_Two_Parts_copy(kinds_two_Two_Parts_writer *w, const kinds_two_Two_Parts *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, kinds_two_Two_Parts_view(m)); }
-static inline void kinds_two_Two_Parts_end(kinds_two_Two_Parts_writer *w) { zcrpc_encoder_end((zcrpc_encoder *)(void *)w); }
+static inline void kinds_two_Two_Parts_end(kinds_two_Two_Parts_writer *w) { zcrpc_gen_end(w); }
 static inline void kinds_two_Two_Parts_put_z(kinds_two_Two_Parts_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
 /* ---- extensions of kinds.two.Two: for messages and encoders whose schema knows this file (see _type_in) ---- */
