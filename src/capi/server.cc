@@ -51,6 +51,8 @@ Status read_config(const Options* o, server::Config* c, base::Vec<server::Interc
   c->max_connections = size_t(get_int(o, ZCRPC_SERVER_MAX_CONNECTIONS, int64_t(c->max_connections)));
   c->max_streams = uint32_t(get_int(o, ZCRPC_SERVER_MAX_STREAMS, c->max_streams));
   c->max_deadline_ms = get_int(o, ZCRPC_SERVER_MAX_DEADLINE, c->max_deadline_ms);
+  c->max_age_ms = get_int(o, ZCRPC_SERVER_MAX_CONNECTION_AGE, c->max_age_ms);
+  c->age_grace_ms = get_int(o, ZCRPC_SERVER_AGE_GRACE, c->age_grace_ms);
   c->proxy_protocol = get_int(o, ZCRPC_SERVER_PROXY_PROTOCOL, 0) != 0;
   c->prefix = get_string(o, ZCRPC_SERVER_PREFIX);
   if (!c->prefix.empty() && (c->prefix.front() != '/' || c->prefix.back() == '/'))

@@ -27,6 +27,7 @@ struct Config {
   Observer observe;
   std::span<const Interceptor> interceptors;  // of every method; until the server is made, which copies them
   int64_t max_age_ms = 30 * 60 * 1000;     // of a connection, +-10 %; -1: none
+  int64_t age_grace_ms = -1;               // for the calls that are open then; -1: as long as they take
   int64_t lame_duck_ms = 0;
   bool proxy_protocol = false;             // connections begin with a PROXY header
   std::string_view prefix;                 // before every path; lies in the server's arena

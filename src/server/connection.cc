@@ -354,7 +354,7 @@ void Connection::reset(ServerCall* c, uint32_t code) {
 }
 
 void Connection::drain() {
-  if (dead_ || draining_) return;
+  if (dead_ || (draining_ && !old_)) return;
   draining_ = true;
   if (ending_) return;  // its last word is queued, or was said
   if (h2_) {
@@ -367,13 +367,27 @@ void Connection::drain() {
   }
 }
 
-void Connection::drain_deadline() {
+// Its time is over: as drain(), but an idle HTTP/1.1 connection stays until the answer to its next request, since a proxy
+// may be sending one just now, and would have to answer 502.
+void Connection::grow_old() {
+  const Config& config = worker_->config();
+  if (protocol_ == Protocol::kHttp1 && !current_) {
+    draining_ = true;
+  } else {
+    drain();
+  }
+  old_ = true;
+  age_ns_ = config.age_grace_ms < 0 ? kNever : later(worker_->loop()->now(), config.age_grace_ms);
+  expect_by(age_ns_);
+}
+
+void Connection::drain_deadline(const char* why) {
   if (dead_) return;
   for (ServerCall* c = calls_; c;) {
     ServerCall* following = c->next;
     // Of a head that is not complete nobody knows the protocol: it was not processed.
     if (c->state() == ServerCall::State::kHead) reset(c, http::kH2Refused);
-    else c->fail(Status(Code::kUnavailable, "the server is shutting down"));
+    else c->fail(Status(Code::kUnavailable, why));
     c = following;
   }
   if (h2_) h2_->drain_now();  // goaway() would keep what was just answered from going out
@@ -454,7 +468,15 @@ int64_t Connection::check(int64_t now) {
     h2_->drain_now();
     flush_later();
   }
-  if (!draining_ && late(age_ns_)) drain();
+  if (late(age_ns_)) {
+    if (old_) {
+      age_ns_ = kNever;
+      drain_deadline("the connection has reached its age");
+      return due_next;
+    }
+    grow_old();
+    due_next = std::min(due_next, age_ns_);
+  }
   if (idle() && settled && !(protocol_ == Protocol::kHttp1 && !parser_.between_requests())) {
     if (late(later(active_ns_, config.idle_ms))) {
       if (h2_) h2_->goaway(http::kH2NoError);

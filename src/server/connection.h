@@ -42,7 +42,7 @@ class Connection {
   // No new calls; the connection closes when those that run have ended.
   void drain();
   // The end of that time: what still runs gets unavailable.
-  void drain_deadline();
+  void drain_deadline(const char* why = "the server is shutting down");
   // At once.
   void close();
   // In a child after fork: closes the descriptor, and leaves the rest alone.
@@ -89,6 +89,7 @@ class Connection {
   void end_when_sent();                    // what is queued is the last word
   void shut_down();
   bool update_interest();
+  void grow_old();
   void on_timer();
   int64_t check(int64_t now);              // when to look again
   bool idle() const { return calls_ == nullptr; }
@@ -120,7 +121,7 @@ class Connection {
   bool dead_ = false;                      // closed; freed at the end of the phase
   bool broken_ = false;
   int borrowing_ = 0;
-  bool draining_ = false, ending_ = false, shut_ = false, saw_settings_ = false, pinged_ = false;
+  bool draining_ = false, old_ = false, ending_ = false, shut_ = false, saw_settings_ = false, pinged_ = false;
   bool reading_ = true, writing_ = false;  // what the loop waits for
   bool eof_ = false;
   bool resume_ = false;                    // the timer is set to read from stream_

@@ -79,6 +79,38 @@ def bench():
     return Server('zcrpc-bench-server', '--port', '0', '--threads', '1')
 
 
+def interop(*flags):
+    return Server('interop-server', *flags)
+
+
+def certificate(folder):
+    """A file with key and certificate for 127.0.0.1, which is its own authority."""
+    path = os.path.join(folder, 'server.pem')
+    run('openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost',
+        '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost', '-keyout', path + '.key', '-out', path + '.crt')
+    with open(path, 'w', encoding='ascii') as both:
+        for part in ('.key', '.crt'):
+            with open(path + part, encoding='ascii') as one:
+                both.write(one.read())
+    return path
+
+
+def cases(expected, *command, env=None):
+    """A client that prints a line a case, ok or FAILED first; each is a check, and there are at least so many."""
+    try:
+        ran = subprocess.run(command, capture_output=True, timeout=100, check=False, env=env, text=True)
+        out, code, said = ran.stdout, ran.returncode, ran.stderr
+    except subprocess.TimeoutExpired as e:
+        out, code, said = (e.stdout or b'').decode(), 'none: too late', ''
+    lines = [line.split('\t') for line in out.splitlines()]
+    bad = ['\t'.join(line) for line in lines if line[0] == 'FAILED']
+    print(out, end='')
+    check(not bad and code == 0, f'{command[0]}: status {code}\n' + '\n'.join(bad) + '\n' + said)
+    good = sum(line[0] == 'ok' for line in lines)
+    check(good >= expected, f'{command[0]}: {good} cases, not {expected}')
+    return lines
+
+
 def done():
     print(f'{checks} checks passed')
 
