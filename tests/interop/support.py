@@ -40,7 +40,8 @@ class Server:
     """One of our programs that says where it listens."""
 
     def __init__(self, *command):
-        self.process = subprocess.Popen([os.path.join(BIN, command[0])] + list(command[1:]), stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([os.path.join(BIN, command[0])] + list(command[1:]), stdout=subprocess.PIPE, text=True,
+                                        close_fds=False)  # a listening socket may be among them
         atexit.register(self.kill)
         line = self.process.stdout.readline().split()
         if len(line) != 2 or line[0] != 'listening':

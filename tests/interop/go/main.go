@@ -47,11 +47,15 @@ func runCases(group string, c, direct client, cases []testCase) bool {
 		if !c.Duplex() && strings.HasPrefix(t.name, "bidi") {
 			continue
 		}
-		ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+		var err error
 		from := time.Now()
-		err := t.run(ctx, c, direct)
+		// What has to be seen within 100 ms may be late once on a busy machine, but not three times.
+		for try := 0; try == 0 || (err != nil && try < 3 && strings.HasPrefix(t.name, "cancel")); try++ {
+			ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+			err = t.run(ctx, c, direct)
+			stop()
+		}
 		good = report(group, t.name, time.Since(from), err) && good
-		stop()
 	}
 	return good
 }

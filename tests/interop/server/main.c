@@ -101,6 +101,12 @@ static zcrpc_code unary(zcrpc_call *call, const interop_v1_Request *request, int
   return ZCRPC_OK;
 }
 
+/* The same; proxies may keep the answer. */
+static zcrpc_code get(zcrpc_call *call, const interop_v1_Request *request, interop_v1_Reply_writer *reply, void *user) {
+  zcrpc_metadata_add(zcrpc_call_metadata(call, ZCRPC_RESPONSE_HEADERS), "cache-control", "max-age=60", ZCRPC_NTS, NULL);
+  return unary(call, request, reply, user);
+}
+
 static zcrpc_code tell_seen(zcrpc_call *call, const interop_v1_SeenRequest *request, interop_v1_SeenReply_writer *reply, void *user) {
   char text[TEXT];
   size_t i;
@@ -220,7 +226,7 @@ static void chat(zcrpc_call *call, const zcrpc_event *event, const interop_v1_Re
 
 int main(int argc, char **argv) {
   static const interop_v1_Interop service = {
-      .unary = unary, .get = unary, .download = download, .upload = upload, .chat = chat, .seen = tell_seen};
+      .unary = unary, .get = get, .download = download, .upload = upload, .chat = chat, .seen = tell_seen};
   zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_SERVER, NULL), *with = zcrpc_options_new(ZCRPC_FOR_TLS, NULL);
   const char *address = "127.0.0.1:0";
   zcrpc_error *err = NULL;
