@@ -55,6 +55,15 @@ zcrpc_code zcrpc_call_send_headers(zcrpc_call* call, zcrpc_error** err) {
   });
 }
 
+zcrpc_code zcrpc_call_set_compression(zcrpc_call* call, const char* name, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!c) return wrong("no call");
+    if (c->verbs->forked(c) || !c->verbs->set_compression) return Status(Code::kFailedPrecondition, "not a call whose answers are compressed here");
+    return c->verbs->set_compression(c, name ? name : "");
+  });
+}
+
 size_t zcrpc_call_room(zcrpc_call* call) {
   rpc::Call* c = from_c(call);
   return usable(c) && c->verbs->room ? c->verbs->room(c) : 0;

@@ -21,8 +21,8 @@ namespace {
 Status parent_s() { return Status(Code::kFailedPrecondition, "the channel belongs to the parent process"); }
 
 // "zstd,gzip": the first that this build has. Names that no build has ever heard of are mistakes all the same.
-Status read_compression(std::string_view list, bool* gzip) {
-  *gzip = false;
+Status read_compression(std::string_view list, const compress::Registry& codings, compress::Coding* out) {
+  *out = compress::Coding::kIdentity;
   bool named = false;
   while (!list.empty()) {
     size_t comma = list.find(',');
@@ -30,18 +30,17 @@ Status read_compression(std::string_view list, bool* gzip) {
     list = comma == list.npos ? std::string_view() : list.substr(comma + 1);
     while (name.starts_with(' ')) name.remove_prefix(1);
     while (name.ends_with(' ')) name.remove_suffix(1);
-    if (name.empty() || name == "identity") return {};
     named = true;
-    if (compress::coding_from_name(name) == compress::Coding::kGzip) {
-      *gzip = true;
-      return {};
-    }
+    compress::Coding c = codings.find(name);
+    if (c == compress::Coding::kUnknown) continue;
+    *out = c;
+    return {};
   }
   return named ? Status(Code::kUnimplemented, "ZCRPC_COMPRESSION: this build has none of these") : Status();
 }
 
 // What o (NULL is fine) says of calls; the rest stays.
-Status read_call(const zcrpc_options* o, client::CallConfig* c) {
+Status read_call(const zcrpc_options* o, const compress::Registry& codings, client::CallConfig* c) {
   const Options* options = from_c(o);
   if (!options) return {};
   c->codec = get_int(options, ZCRPC_CHANNEL_CODEC, c->codec == rpc::Codec::kJson ? ZCRPC_JSON : ZCRPC_PROTO) == ZCRPC_JSON
@@ -49,10 +48,11 @@ Status read_call(const zcrpc_options* o, client::CallConfig* c) {
   c->timeout_ms = get_int(options, ZCRPC_CHANNEL_TIMEOUT, c->timeout_ms);
   c->message_limit = size_t(get_int(options, ZCRPC_LIMIT_MESSAGE, int64_t(c->message_limit)));
   c->compress_min = size_t(get_int(options, ZCRPC_COMPRESSION_MIN, int64_t(c->compress_min)));
+  c->compression_level = int(get_int(options, ZCRPC_COMPRESSION_LEVEL, c->compression_level));
   c->get_limit = size_t(get_int(options, ZCRPC_CHANNEL_USE_GET, int64_t(c->get_limit)));
   c->decode.max_index = size_t(get_int(options, ZCRPC_DECODE_MAX_INDEX, int64_t(c->decode.max_index)));
   c->decode.max_depth = uint32_t(get_int(options, ZCRPC_DECODE_MAX_DEPTH, c->decode.max_depth));
-  if (options->has(ZCRPC_COMPRESSION)) return read_compression(get_string(options, ZCRPC_COMPRESSION), &c->gzip);
+  if (options->has(ZCRPC_COMPRESSION)) return read_compression(get_string(options, ZCRPC_COMPRESSION), codings, &c->coding);
   return {};
 }
 
@@ -65,7 +65,8 @@ zcrpc_channel* zcrpc_channel_new(zcrpc_loop* l, const char* target, const zcrpc_
     if (tls) return Status(Code::kUnimplemented, "this build of the client has no TLS yet");
     ZCRPC_TRY(check_for(o, ZCRPC_FOR_CHANNEL));
     client::ChannelConfig config;
-    ZCRPC_TRY(read_call(o, &config.call));
+    if (o && from_c(o)->codings) config.codings = *from_c(o)->codings;
+    ZCRPC_TRY(read_call(o, config.codings, &config.call));
     config.header_limit = size_t(get_int(from_c(o), ZCRPC_LIMIT_HEADERS, int64_t(config.header_limit)));
     config.connections = size_t(get_int(from_c(o), ZCRPC_CHANNEL_CONNECTIONS, 0));
     Loop* loop = from_c(l);
@@ -84,7 +85,7 @@ zcrpc_call* zcrpc_channel_open(zcrpc_channel* ch, const zcrpc_method* m, const z
     if (from_c(ch)->forked()) return parent_s();
     ZCRPC_TRY(check_for(o, ZCRPC_FOR_CALL));
     client::CallConfig config = from_c(ch)->call_config();
-    ZCRPC_TRY(read_call(o, &config));
+    ZCRPC_TRY(read_call(o, from_c(ch)->codings(), &config));
     return from_c(ch)->open(from_c(m), config);
   });
 }
@@ -126,6 +127,9 @@ void zcrpc_channel_stats(const zcrpc_channel* ch, zcrpc_stats* out) {
   all.bytes_copied_in = read(c.bytes_copied_in);
   all.bytes_copied_out = read(c.bytes_copied_out);
   all.late_ops = read(c.late_ops);
+  compress::Pool* pool = const_cast<client::Channel*>(from_c(ch))->pool();
+  all.inflates = read(pool->inflates);
+  all.deflates = read(pool->deflates);
   fill(out, all);
 }
 

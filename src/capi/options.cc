@@ -45,6 +45,7 @@ constexpr Row kRows[] = {
     {ZCRPC_LIMIT_HEADERS, "LIMIT_HEADERS", kServer | kChannel, 1024, 1 << 20},
     {ZCRPC_COMPRESSION, "COMPRESSION", kServer | kChannel | kCall, 0, kText},
     {ZCRPC_COMPRESSION_MIN, "COMPRESSION_MIN", kServer | kChannel | kCall, 0, kMessage},
+    {ZCRPC_COMPRESSION_LEVEL, "COMPRESSION_LEVEL", kServer | kChannel | kCall, 0, 22},
     {ZCRPC_SERVER_MAX_CONNECTIONS, "SERVER_MAX_CONNECTIONS", kServer, 1, 1 << 24},
     {ZCRPC_SERVER_MAX_STREAMS, "SERVER_MAX_STREAMS", kServer, 1, 1 << 20},
     {ZCRPC_SERVER_MAX_CONNECTION_AGE, "SERVER_MAX_CONNECTION_AGE", kServer, -1, INT32_MAX},
@@ -55,6 +56,7 @@ constexpr Row kRows[] = {
     {ZCRPC_SERVER_SILENCE, "SERVER_SILENCE", kServer | kCall, -1, INT32_MAX},
     {ZCRPC_SERVER_PREFIX, "SERVER_PREFIX", kServer, 0, kText},
     {ZCRPC_SERVER_PROXY_PROTOCOL, "SERVER_PROXY_PROTOCOL", kServer, 0, 1},
+    {ZCRPC_SERVER_ETAGS, "SERVER_ETAGS", kServer | kCall, 0, 1},
     {ZCRPC_CHANNEL_CODEC, "CHANNEL_CODEC", kChannel | kCall, ZCRPC_PROTO, ZCRPC_JSON},
     {ZCRPC_CHANNEL_TIMEOUT, "CHANNEL_TIMEOUT", kChannel | kCall, -1, INT32_MAX},
     {ZCRPC_CHANNEL_CONNECTIONS, "CHANNEL_CONNECTIONS", kChannel, 0, 1 << 16},
@@ -98,6 +100,7 @@ namespace zcrpc::capi {
 Options::~Options() {
   for (const Value& v : values) wipe(v.text, v.size);
   set_projection(nullptr);
+  delete codings;
 }
 
 void Options::set_projection(view::Projection* p) {

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "base/vec.h"
 #include "capi/convert.h"
+#include "compress/registry.h"
 #include "view/view.h"
 
 namespace zcrpc::capi {
@@ -31,6 +32,7 @@ struct Options {
   base::Vec<Hook> interceptors;
   zcrpc_observe_fn observe = nullptr;
   void* observe_user = nullptr;
+  compress::Registry* codings = nullptr;   // with the application's own; owned
 
   Options() = default;
   Options(const Options&) = delete;

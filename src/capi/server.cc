@@ -19,21 +19,9 @@ using base::Status;
 
 namespace {
 
-// The first coding of a preference list, "zstd,gzip", that this build has.
-Status read_coding(std::string_view list, compress::Coding* out) {
-  *out = compress::Coding::kIdentity;
-  while (!list.empty()) {
-    size_t comma = list.find(',');
-    std::string_view name = list.substr(0, comma);
-    list = comma == list.npos ? std::string_view() : list.substr(comma + 1);
-    while (!name.empty() && name.front() == ' ') name.remove_prefix(1);
-    while (!name.empty() && name.back() == ' ') name.remove_suffix(1);
-    compress::Coding c = compress::coding_from_name(name);
-    if (c == compress::Coding::kUnknown)
-      return Status::format(Code::kInvalidArgument, "ZCRPC_COMPRESSION: \"%.*s\" is not a coding of this build", int(name.size()), name.data());
-    if (*out == compress::Coding::kIdentity) *out = c;
-  }
-  return {};
+Status read_coding(const Options* o, const compress::Registry& codings, compress::Preference* out) {
+  Status s = compress::read_preference(get_string(o, ZCRPC_COMPRESSION), codings, out);
+  return s.ok() ? Status() : Status::format(s.code(), "ZCRPC_COMPRESSION: %s", s.message());
 }
 
 Status read_interceptors(const Options* o, base::Vec<server::Interceptor>* to) {
@@ -46,7 +34,10 @@ Status read_interceptors(const Options* o, base::Vec<server::Interceptor>* to) {
 Status read_config(const Options* o, server::Config* c, base::Vec<server::Interceptor>* interceptors) {
   c->message_limit = size_t(get_int(o, ZCRPC_LIMIT_MESSAGE, int64_t(c->message_limit)));
   c->header_limit = size_t(get_int(o, ZCRPC_LIMIT_HEADERS, int64_t(c->header_limit)));
-  ZCRPC_TRY(read_coding(get_string(o, ZCRPC_COMPRESSION), &c->coding));
+  if (o && o->codings) c->codings = *o->codings;
+  ZCRPC_TRY(read_coding(o, c->codings, &c->compression));
+  c->compression_level = int(get_int(o, ZCRPC_COMPRESSION_LEVEL, 0));
+  c->etags = get_bool(o, ZCRPC_SERVER_ETAGS, false);
   c->compress_min = size_t(get_int(o, ZCRPC_COMPRESSION_MIN, int64_t(c->compress_min)));
   c->max_connections = size_t(get_int(o, ZCRPC_SERVER_MAX_CONNECTIONS, int64_t(c->max_connections)));
   c->max_streams = uint32_t(get_int(o, ZCRPC_SERVER_MAX_STREAMS, c->max_streams));
@@ -73,6 +64,11 @@ Status set_route(zcrpc_server* s, const zcrpc_method* m, const zcrpc_options* o,
   r.method = from_c(m);
   r.message_limit = size_t(get_int(from_c(o), ZCRPC_LIMIT_MESSAGE, 0));
   r.max_deadline_ms = get_int(from_c(o), ZCRPC_SERVER_MAX_DEADLINE, -1);
+  r.own_compression = o && from_c(o)->has(ZCRPC_COMPRESSION);
+  ZCRPC_TRY(read_coding(from_c(o), from_c(s)->config().codings, &r.compression));
+  r.compression_level = int(get_int(from_c(o), ZCRPC_COMPRESSION_LEVEL, -1));
+  r.compress_min = get_int(from_c(o), ZCRPC_COMPRESSION_MIN, -1);
+  r.etags = int8_t(get_int(from_c(o), ZCRPC_SERVER_ETAGS, -1));
   r.decode = get_limits(from_c(o));
   const Options* options = from_c(o);
   r.default_deadline_ms = get_int(options, ZCRPC_SERVER_DEFAULT_DEADLINE, server::Route::kInherit);

@@ -49,6 +49,7 @@ const rpc::Verbs UnaryCall::kVerbs = {
     .info = UnaryCall::info,
     .op = UnaryCall::op,
     .unreferenced = UnaryCall::unreferenced,
+    .set_compression = nullptr,
     .forked = UnaryCall::forked,
 };
 
@@ -250,8 +251,8 @@ Status UnaryCall::send() {
   Result<Transport*> transport = channel_->transport();
   if (!transport.ok()) return transport.take_status();
   Transport* t = *transport;
-  ZCRPC_TRY(make_request(method, config_, channel_->target().prefix, message_.get(), request_headers_, left, channel_->pool(), &request_));
-  answer_.begin(config_.codec, config_.message_limit, channel_->pool());
+  ZCRPC_TRY(make_request(method, config_, channel_->target().prefix, message_.get(), request_headers_, left, channel_->pool(), channel_->codings(), &request_));
+  answer_.begin(config_.codec, config_.message_limit, channel_->pool(), &channel_->codings());
   HttpRequest r;
   r.get = request_.get;
   r.repeatable = request_.repeatable;

@@ -37,6 +37,7 @@ class Channel {
   base::Result<uint64_t> bind(const schema::Method* m);
 
   const CallConfig& call_config() const { return config_.call; }
+  const compress::Registry& codings() const { return config_.codings; }
   const Target& target() const { return target_; }
   net::Loop* loop() const { return loop_; }
   rpc::Hub* hub() const { return hub_; }

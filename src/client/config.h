@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compress/registry.h"
 #include "rpc/protocol.h"
 #include "view/view.h"
 
@@ -11,7 +12,8 @@ namespace zcrpc::client {
 
 struct CallConfig {
   rpc::Codec codec = rpc::Codec::kProto;
-  bool gzip = false;                       // compress requests
+  compress::Coding coding = compress::Coding::kIdentity;  // of requests
+  int compression_level = 0;               // 0: the coding's default
   size_t compress_min = 1024;              // smaller messages go as they are
   size_t message_limit = size_t(4) << 20;  // of an answer, after inflating
   size_t get_limit = 0;                    // Connect GET for methods without side effects, up to this length of path and query
@@ -20,6 +22,7 @@ struct CallConfig {
 };
 
 struct ChannelConfig {
+  compress::Registry codings;              // what answers may come in
   CallConfig call;                         // of calls that say nothing else
   size_t header_limit = 16 << 10;
   size_t connections = 0;                  // 0: as many as calls at once

@@ -28,9 +28,9 @@ Result<Buffer*> coded_message(const schema::Method* m, const CallConfig& config,
   return b;
 }
 
-static Status compressed(Buffer* message, compress::Pool* pool, BufferRef* out) {
+static Status compressed(Buffer* message, const CallConfig& config, compress::Pool* pool, const compress::Registry& codings, BufferRef* out) {
   compress::Deflater d;
-  ZCRPC_TRY(d.begin(pool, Coding::kGzip, 0, message->size()));
+  ZCRPC_TRY(d.begin(pool, config.coding, config.compression_level, message->size(), codings));
   ZCRPC_TRY(d.feed(message->slice()));
   Result<Buffer*> b = d.finish();
   if (b.ok()) out->reset(*b);
@@ -38,19 +38,20 @@ static Status compressed(Buffer* message, compress::Pool* pool, BufferRef* out) 
 }
 
 Status make_request(const schema::Method* m, const CallConfig& config, std::string_view prefix, Buffer* message,
-                    const base::Metadata& metadata, int64_t timeout_ns, compress::Pool* pool, Request* out) {
+                    const base::Metadata& metadata, int64_t timeout_ns, compress::Pool* pool, const compress::Registry& codings, Request* out) {
   rpc::ConnectCall call;
   call.codec = config.codec;
   call.timeout_ns = timeout_ns;
   call.metadata = &metadata;
+  call.codings = &codings;
   BufferRef body(message->retain());
   // An empty body is never compressed; nor is one sent that grew.
-  if (config.gzip && message->size() && message->size() >= config.compress_min) {
+  if (config.coding != Coding::kIdentity && message->size() && message->size() >= config.compress_min) {
     BufferRef smaller;
-    ZCRPC_TRY(compressed(message, pool, &smaller));
+    ZCRPC_TRY(compressed(message, config, pool, codings, &smaller));
     if (smaller->size() < message->size()) {
       body = std::move(smaller);
-      call.coding = Coding::kGzip;
+      call.coding = config.coding;
     }
   }
   out->repeatable = m->flags & (schema::kNoSideEffects | schema::kIdempotent);

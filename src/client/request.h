@@ -27,6 +27,6 @@ base::Result<base::Buffer*> coded_message(const schema::Method* m, const CallCon
 
 // message: in the codec. prefix: of the channel's target, before the method's path. timeout_ns: rpc::kNoTimeout is none.
 base::Status make_request(const schema::Method* m, const CallConfig& config, std::string_view prefix, base::Buffer* message,
-                          const base::Metadata& metadata, int64_t timeout_ns, compress::Pool* pool, Request* out);
+                          const base::Metadata& metadata, int64_t timeout_ns, compress::Pool* pool, const compress::Registry& codings, Request* out);
 
 }  // namespace zcrpc::client

@@ -57,6 +57,8 @@ struct Verbs {
   // buffer if that is set (its reference passes), else copied before return; meta: a metadata block or empty.
   base::Status (*op)(Call* c, const zcrpc_op* op, base::Slice message, base::Buffer* buffer, base::Slice meta);
   void (*unreferenced)(Call* c);                              // the last reference has gone
+  // How what is sent from now on is compressed: "" as the options say, "identity" not at all, or a coding.
+  base::Status (*set_compression)(Call* c, std::string_view name);
   bool (*forked)(const Call* c);                              // never null: this process inherited the call by fork
 };
 

@@ -25,6 +25,7 @@ struct ConnectCall {
   Codec codec = Codec::kProto;
   compress::Coding coding = compress::Coding::kIdentity;  // of the request's body
   bool accept_compressed = true;
+  const compress::Registry* codings = &compress::kRegistry;
   int64_t timeout_ns = kNoTimeout;
   std::string_view user_agent{};                          // "": ours
   const base::Metadata* metadata = nullptr;
@@ -40,7 +41,7 @@ class ConnectAnswer {
  public:
   ConnectAnswer() = default;
 
-  void begin(Codec codec, size_t limit, compress::Pool* pool);
+  void begin(Codec codec, size_t limit, compress::Pool* pool, const compress::Registry* codings = &compress::kRegistry);
   void reset();
   // False: no use in reading on; finish tells why.
   bool status(int http);
@@ -66,6 +67,7 @@ class ConnectAnswer {
   base::Metadata headers_, trailers_;
   base::Status status_;  // what went wrong on our side
   compress::Pool* pool_ = nullptr;
+  const compress::Registry* codings_ = &compress::kRegistry;
   size_t limit_ = 0;
   int64_t content_length_ = -1;
   int http_ = 0;

@@ -34,12 +34,12 @@ Status connect_headers(const ConnectCall& call, bool get, Metadata* out) {
   if (!get) {
     ok = put(out, "content-type", call.codec == Codec::kJson ? "application/json" : "application/proto") &&
          put(out, "connect-protocol-version", "1") &&
-         (call.coding == Coding::kIdentity || put(out, "content-encoding", compress::coding_name(call.coding)));
+         (call.coding == Coding::kIdentity || put(out, "content-encoding", call.codings->name(call.coding)));
   }
   if (ok && call.timeout_ns != kNoTimeout) {
     ok = put(out, "connect-timeout-ms", {digits, write_connect_timeout(call.timeout_ns, digits)});
   }
-  if (ok && call.accept_compressed) ok = put(out, "accept-encoding", compress::supported_codings());
+  if (ok && call.accept_compressed) ok = put(out, "accept-encoding", call.codings->list());
   Slice own;
   if (ok && !(call.metadata && call.metadata->get("user-agent", &own))) {
     char ours[kMaxUserAgent];
@@ -57,16 +57,17 @@ Status connect_headers(const ConnectCall& call, bool get, Metadata* out) {
 // In the order that caches of other clients know.
 void connect_get_target(std::string_view path, const ConnectCall& call, Slice message, String* out) {
   out->append(path).append("?connect=v1&base64=1");
-  if (call.coding != Coding::kIdentity) out->append("&compression=").append(compress::coding_name(call.coding));
+  if (call.coding != Coding::kIdentity) out->append("&compression=").append(call.codings->name(call.coding));
   out->append("&encoding=").append(call.codec == Codec::kJson ? "json" : "proto").append("&message=");
   json::append_base64(out, message, json::Alphabet::kUrl, false);
 }
 
-void ConnectAnswer::begin(Codec codec, size_t limit, compress::Pool* pool) {
+void ConnectAnswer::begin(Codec codec, size_t limit, compress::Pool* pool, const compress::Registry* codings) {
   reset();
   codec_ = codec;
   limit_ = limit;
   pool_ = pool;
+  codings_ = codings;
 }
 
 void ConnectAnswer::reset() {
@@ -97,7 +98,7 @@ bool ConnectAnswer::header(std::string_view name, std::string_view value) {
     return true;
   }
   if (name == "content-encoding") {
-    coding_ = compress::coding_from_name(value);
+    coding_ = codings_->find(value);
     return true;
   }
   bool ok = true;
@@ -129,6 +130,7 @@ bool ConnectAnswer::data(Slice s) {
     o.content_length = content_length_;
     o.side = Side::kClient;
     o.pool = pool_;
+    o.codings = codings_;
     reader_.begin(o);
   }
   Status st = reader_.data(s);

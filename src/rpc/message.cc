@@ -17,6 +17,9 @@ namespace {
 constexpr size_t kFirst = 16 << 10;  // at most so much at once for a length that was only declared
 constexpr size_t kKept = 64 << 10;   // from message to message
 
+// What takes more than twice its size was made to waste our time.
+constexpr uint64_t most_compressed(size_t limit) { return limit < SIZE_MAX / 4 ? 2 * uint64_t(limit) + 4096 : UINT64_MAX; }
+
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -47,7 +50,7 @@ void MessageReader::forget() {
   used_ = size_ = left_ = 0;
   compressed_in_ = 0;
   head_size_ = 0;
-  compressed_ = complete_ = borrowed_ = counted_ = false;
+  compressed_ = complete_ = borrowed_ = counted_ = packed_ = false;
   message_ = {};
 }
 
@@ -101,19 +104,47 @@ Status MessageReader::head() {
   if (flags > 1) return Status(Code::kInternal, "unknown flags in an envelope");
   if (flags == 1 && !o_.coding_named) return Status(Code::kInternal, "a compressed message, but no encoding was named");
   compressed_ = flags == 1 && o_.coding != compress::Coding::kIdentity && size_ > 0;
-  if (!compressed_ && size_ > o_.limit) return too_large();
+  if (compressed_ ? size_ > most_compressed(o_.limit) : size_ > o_.limit) return too_large();
   if (size_ == 0) complete_ = true;
   return {};
+}
+
+// A compressed part. As long as nobody wants the message, its bytes are all that there is.
+Status MessageReader::pack(Slice s) {
+  uint64_t most = most_compressed(o_.limit);
+  compressed_in_ += s.size;
+  bool declared = !o_.envelope && o_.content_length > 0 && uint64_t(o_.content_length) > most;
+  if (declared || compressed_in_ > most) return too_large();
+  if (o_.inflate == Inflate::kArriving || inflater_.open()) return inflate(s);
+  if (message_.empty()) {
+    message_ = s;
+    borrowed_ = packed_ = true;
+    return {};
+  }
+  if (o_.inflate == Inflate::kAsked) {
+    ZCRPC_TRY(own());
+    return keep(s);
+  }
+  ZCRPC_TRY(inflate(message_));
+  packed_ = borrowed_ = false;
+  message_ = {};
+  return inflate(s);
+}
+
+Status MessageReader::expand() {
+  if (!packed_) return {};
+  ZCRPC_TRY(inflate(message_));
+  return inflated();
 }
 
 // Part of the message. Bare, its end is only known from end().
 Status MessageReader::payload(Slice s) {
   if (!o_.envelope) compressed_ = o_.coding != compress::Coding::kIdentity;
   if (compressed_) {
-    ZCRPC_TRY(inflate(s));
+    ZCRPC_TRY(pack(s));
     if (!o_.envelope || left_) return {};
     complete_ = true;
-    return inflated();
+    return inflater_.open() ? inflated() : Status();
   }
   if (!o_.envelope) {
     bool declared = o_.content_length > 0 && uint64_t(o_.content_length) > o_.limit;
@@ -142,7 +173,7 @@ bool MessageReader::room(size_t need, size_t expected) {
   if (need <= have) return true;
   size_t want = expected > need ? std::min(expected, std::max(kFirst, need > SIZE_MAX / 4 ? need : need * 4)) : need * 2;
   want = std::max(need, std::min(want, o_.limit));
-  Buffer* b = buffer_ ? Buffer::resize(buffer_, want) : Buffer::make(want);
+  Buffer* b = buffer_ ? Buffer::resize(buffer_, want) : o_.pool ? o_.pool->buffer(want) : Buffer::make(want);
   if (!b) return false;
   buffer_ = b;
   return true;
@@ -166,26 +197,38 @@ Status MessageReader::own() {
   if (!borrowed_) return {};
   borrowed_ = false;
   Slice s = message_;
+  if (packed_ && o_.inflate == Inflate::kLate) {
+    packed_ = false;
+    message_ = {};
+    ZCRPC_TRY(inflate(s));
+    return complete_ ? inflated() : Status();
+  }
   return keep(s);
 }
 
 Status MessageReader::inflate(Slice s) {
-  compressed_in_ += s.size;
-  // What takes more than twice its size was made to waste our time.
-  if (o_.limit < SIZE_MAX / 4 && compressed_in_ > 2 * o_.limit + 4096) return too_large();
   Status st;
-  if (!inflater_.open()) st = inflater_.begin(o_.pool, o_.coding, o_.limit);
+  if (!inflater_.open()) {
+    // Into the memory that is here, unless what is inflated lies there.
+    Buffer* into = packed_ && !borrowed_ ? nullptr : std::exchange(buffer_, nullptr);
+    st = inflater_.begin(o_.pool, o_.coding, o_.limit, *o_.codings, into);
+  }
   if (st.ok()) st = inflater_.feed(s);
   if (st.code() == Code::kInvalidArgument) return broken(st.message());
   return st;
 }
 
 Status MessageReader::inflated() {
-  auto r = inflater_.finish();
+  size_t size = 0;
+  auto r = inflater_.finish(&size);
   if (!r.ok()) return r.status().code() == Code::kInvalidArgument ? broken(r.status().message()) : r.take_status();
-  if (buffer_) buffer_->release();
+  if (buffer_) {
+    if (o_.pool) (void)o_.pool->remember(buffer_, buffer_->size());
+    buffer_->release();
+  }
   buffer_ = *r;
-  used_ = buffer_->size();
+  used_ = size;
+  packed_ = borrowed_ = false;
   whole();
   return {};
 }
@@ -228,16 +271,18 @@ Status MessageReader::query(std::string_view text, bool base64) {
   copies++;
   bytes_copied += n;
   if (o_.coding != compress::Coding::kIdentity) {
-    ZCRPC_TRY(inflate(message_));
-    return inflated();
+    packed_ = true;
+    return o_.inflate == Inflate::kArriving ? expand() : Status();
   }
   return n > o_.limit ? too_large() : Status();
 }
 
 Buffer* MessageReader::take() {
   if (borrowed_ || !buffer_ || !complete_) return nullptr;
+  size_t capacity = buffer_->size();
   buffer_->shrink(used_);
   used_ = 0;
+  if (o_.pool) (void)o_.pool->remember(buffer_, capacity);
   return std::exchange(buffer_, nullptr);
 }
 

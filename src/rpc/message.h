@@ -1,6 +1,6 @@
 // One message on its way in, from slices of a body: bare (Connect) or in an envelope (gRPC). A message that lies in one
-// slice is borrowed from it; otherwise the slices are copied, once, into a buffer that grows with what arrives; a
-// compressed one is inflated as it arrives. The limit counts bytes after decompression.
+// slice is borrowed from it; otherwise the slices are copied, once, into a buffer that grows with what arrives. A compressed
+// one is inflated as it arrives, or not before somebody wants it. The limit counts bytes after decompression.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,13 @@ namespace zcrpc::rpc {
 // Whose mistake a broken body is: a server blames the client (invalid_argument), a client the server (internal).
 enum class Side : uint8_t { kServer, kClient };
 
+// When a compressed message is inflated.
+enum class Inflate : uint8_t {
+  kArriving,  // with every slice
+  kLate,      // a message that lies in one slice by expand(), others as they arrive: no compressed byte is copied
+  kAsked,     // by expand(): until then the compressed bytes are joined
+};
+
 class MessageReader {
  public:
   MessageReader() = default;
@@ -31,7 +38,9 @@ class MessageReader {
     size_t limit = 4 << 20;
     int64_t content_length = -1;           // bare: how much will come, -1 if not known. A hint only
     Side side = Side::kServer;
-    compress::Pool* pool = nullptr;
+    Inflate inflate = Inflate::kArriving;
+    compress::Pool* pool = nullptr;        // of contexts, and of buffers for messages that were handed over by take()
+    const compress::Registry* codings = &compress::kRegistry;
   };
   void begin(const Options& o);
   void reset();        // keeps a small buffer of its own for the next message
@@ -52,6 +61,10 @@ class MessageReader {
   // Connect GET: text of the query, percent-encoded and perhaps base64. Instead of data and end.
   base::Status query(std::string_view text, bool base64);
 
+  // Not kArriving: the message is inflated now, if it is not yet. Codes as data. Nothing for one that is not compressed.
+  base::Status expand();
+  bool packed() const { return packed_; }          // message() is still compressed: expand() comes first
+
   bool complete() const { return complete_; }      // all of a message is here, though the body may not have ended
   base::Slice message() const { return message_; }  // until reset, if it is owned
   bool borrowed() const { return borrowed_; }       // from the last slice
@@ -71,6 +84,7 @@ class MessageReader {
   base::Status head();
   base::Status payload(base::Slice s);
   base::Status keep(base::Slice s);
+  base::Status pack(base::Slice s);
   base::Status inflate(base::Slice s);
   base::Status inflated();
   bool room(size_t need, size_t expected);
@@ -84,7 +98,7 @@ class MessageReader {
   uint64_t compressed_in_ = 0;
   uint8_t head_[kEnvelope];
   uint8_t head_size_ = 0;
-  bool compressed_ = false, complete_ = false, borrowed_ = false, counted_ = false;
+  bool compressed_ = false, complete_ = false, borrowed_ = false, counted_ = false, packed_ = false;
   base::Slice message_;
 };
 

@@ -114,7 +114,7 @@ Status Reply::ok(const Request& r, size_t message_size, Coding coding, const Met
     write_envelope(prefix_, coding != Coding::kIdentity, uint32_t(message_size));
     prefix_size_ = kEnvelope;
     done = add("content-type", content_type(r), true) &&
-           (coding == Coding::kIdentity || add("grpc-encoding", compress::coding_name(coding), true));
+           (coding == Coding::kIdentity || add("grpc-encoding", r.codings().name(coding), true));
     if (r.protocol() == Protocol::kGrpc) {
       done = done && copy(&headers_, headers, "") && trailers_.push({"grpc-status", "0", true}) && copy(&trailers_, trailers, "");
     } else {
@@ -124,10 +124,20 @@ Status Reply::ok(const Request& r, size_t message_size, Coding coding, const Met
     }
   } else {
     done = add("content-type", content_type(r), true) && number("content-length", message_size) &&
-           (coding == Coding::kIdentity || add("content-encoding", compress::coding_name(coding), true)) &&
+           (coding == Coding::kIdentity || add("content-encoding", r.codings().name(coding), true)) &&
            (r.protocol() != Protocol::kConnectGet || add("vary", "accept-encoding", true)) &&
            copy(&headers_, headers, "") && copy(&headers_, trailers, "trailer-");
   }
+  return done ? Status() : Status::no_memory();
+}
+
+Status Reply::not_modified(const Metadata* headers, const Metadata* trailers) {
+  clear();
+  ZCRPC_TRY(check_metadata(*headers));
+  ZCRPC_TRY(check_metadata(*trailers));
+  status_ = 304;
+  error_ = true;  // no message follows
+  bool done = add("vary", "accept-encoding", true) && copy(&headers_, headers, "") && copy(&headers_, trailers, "trailer-");
   return done ? Status() : Status::no_memory();
 }
 
@@ -151,7 +161,7 @@ Status Reply::write_error(const Request& r, const Error& e, const Metadata* head
     default: done = connect_error(e, headers, trailers); break;
   }
   if (done && r.protocol() == Protocol::kConnectGet) done = add("vary", "accept-encoding", true);
-  if (done && list_codings) done = add(codings_header(r), compress::supported_codings());
+  if (done && list_codings) done = add(codings_header(r), r.codings().list());
   return done ? Status() : Status::no_memory();
 }
 
@@ -190,7 +200,7 @@ bool Reply::stream_type(const Request& r) {
 Status Reply::begin_stream(const Request& r, Coding coding, const Metadata* headers) {
   clear();
   if (headers) ZCRPC_TRY(check_metadata(*headers));
-  bool done = stream_type(r) && (coding == Coding::kIdentity || add(coding_header(r), compress::coding_name(coding), true)) &&
+  bool done = stream_type(r) && (coding == Coding::kIdentity || add(coding_header(r), r.codings().name(coding), true)) &&
               copy(&headers_, headers, "");
   return done ? Status() : Status::no_memory();
 }

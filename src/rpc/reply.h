@@ -30,6 +30,8 @@ class Reply {
   // A unary answer of message_size bytes (as sent: after compression). invalid_argument: metadata that cannot be sent.
   base::Status ok(const Request& r, size_t message_size, compress::Coding coding, const base::Metadata* headers,
                   const base::Metadata* trailers);
+  // A Connect GET whose client has the answer: 304, with all headers but those of the body.
+  base::Status not_modified(const base::Metadata* headers, const base::Metadata* trailers);
   // An error; its own metadata goes with the trailers. Metadata that cannot be sent is left out.
   base::Status error(const Request& r, const base::Error& e, const base::Metadata* headers, const base::Metadata* trailers);
   base::Status error(const Request& r, base::Code code, std::string_view message);

@@ -77,20 +77,27 @@ void Request::trim() {
   if (target_.capacity() > kKept) target_.drop();
 }
 
-void Request::Codings::read_body(std::string_view v) {
+void Request::Codings::read_body(std::string_view v, const compress::Registry& r) {
   v = rpc::trim(v);
   // Twice, or a list: more than one coding on top of another is nothing we undo.
-  body = named ? Coding::kUnknown : compress::coding_from_name(v);
+  body = named ? Coding::kUnknown : r.find(v);
   named = true;
 }
 
-void Request::Codings::read_list(std::string_view v) {
+namespace {
+// No weights but zero: Connect and gRPC have none, and whoever lists with weights lists the best first.
+bool is_zero(std::string_view weight) {
+  return weight.starts_with("q=0") && weight.find_first_not_of("0.", 3) == std::string_view::npos;
+}
+}  // namespace
+
+void Request::Codings::read_list(std::string_view v, const compress::Registry& r) {
   listed = true;
   while (!v.empty()) {
     std::string_view weight = cut(&v, ',');
-    Coding c = compress::coding_from_name(rpc::trim(cut(&weight, ';')));
-    weight = rpc::trim(weight);
-    if (weight == "q=0" || c == Coding::kUnknown) continue;
+    std::string_view name = rpc::trim(cut(&weight, ';'));
+    Coding c = name.empty() ? Coding::kUnknown : r.find(name);
+    if (c == Coding::kUnknown || is_zero(rpc::trim(weight))) continue;
     if (preferred == Coding::kIdentity && !(accepted & bit(Coding::kIdentity))) preferred = c;
     accepted |= bit(c);
   }
@@ -176,7 +183,7 @@ bool Request::add(std::string_view name, std::string_view value) {
       if (name == "grpc-timeout") grpc_timeout_.bad = !read_grpc_timeout(value, &grpc_timeout_.ns);
       break;
     case 13:
-      if (name == "grpc-encoding") grpc_.read_body(value);
+      if (name == "grpc-encoding") grpc_.read_body(value, *codings_);
       break;
     case 14:
       if (name == "content-length") {
@@ -188,23 +195,23 @@ bool Request::add(std::string_view name, std::string_view value) {
       }
       break;
     case 15:
-      if (name == "accept-encoding") http_.read_list(value);
+      if (name == "accept-encoding") http_.read_list(value, *codings_);
       break;
     case 16:
-      if (name == "content-encoding") http_.read_body(value);
+      if (name == "content-encoding") http_.read_body(value, *codings_);
       break;
     case 18:
       if (name == "connect-timeout-ms") connect_timeout_.bad = !read_connect_timeout(value, &connect_timeout_.ns);
       break;
     case 20:
-      if (name == "grpc-accept-encoding") grpc_.read_list(value);
+      if (name == "grpc-accept-encoding") grpc_.read_list(value, *codings_);
       break;
     case 23:
-      if (name == "connect-accept-encoding") connect_.read_list(value);
+      if (name == "connect-accept-encoding") connect_.read_list(value, *codings_);
       break;
     case 24:
       if (name == "connect-protocol-version") version_ = value == "1" ? 1 : 2;
-      if (name == "connect-content-encoding") connect_.read_body(value);
+      if (name == "connect-content-encoding") connect_.read_body(value, *codings_);
       break;
     default: break;
   }
@@ -278,7 +285,7 @@ Refusal Request::classify_get(const RequestRules& rules) {
   Codings c = http_;
   c.named = false;
   c.body = Coding::kIdentity;
-  if (has_coding) c.read_body(coding);
+  if (has_coding) c.read_body(coding, *codings_);
   return finish(c, connect_timeout_);
 }
 
@@ -295,7 +302,7 @@ Refusal Request::finish(const Codings& c, const Timeout& t) {
   if (t.bad) return refuse(Code::kInvalidArgument, "broken timeout");
   timeout_ns_ = t.ns;
   if (c.body == Coding::kUnknown) {
-    Refusal r = refuse(Code::kUnimplemented, compress::unknown_coding_text());
+    Refusal r = refuse(Code::kUnimplemented, codings_->unknown_text());
     r.accept_encoding = true;
     return r;
   }

@@ -40,6 +40,9 @@ class Request {
   [[nodiscard]] bool add(std::string_view name, std::string_view value);
   [[nodiscard]] bool set_line(std::string_view method, std::string_view target);  // HTTP/1.1
   void set_http2(bool yes) { http2_ = yes; }
+  // Which codings there are; they outlive the request, and stay through clear. The build's until then.
+  void set_codings(const compress::Registry* r) { codings_ = r; }
+  const compress::Registry& codings() const { return *codings_; }
 
   // After the last header. method_flags: ZCRPC_METHOD_ of the method that path() names, -1 if there is none. Afterwards
   // protocol, codec, coding and timeout_ns tell how to go on; also after a refusal they tell how to answer.
@@ -80,8 +83,8 @@ class Request {
     uint32_t accepted = 0;
     bool named = false;   // a coding was named for the body
     bool listed = false;  // codings for the answer were listed
-    void read_body(std::string_view v);
-    void read_list(std::string_view v);
+    void read_body(std::string_view v, const compress::Registry& r);
+    void read_list(std::string_view v, const compress::Registry& r);
   };
   struct Timeout {
     int64_t ns = kNoTimeout;
@@ -94,6 +97,7 @@ class Request {
   Refusal classify_get(const RequestRules& rules);
   Refusal finish(const Codings& c, const Timeout& t);
 
+  const compress::Registry* codings_ = &compress::kRegistry;
   base::Vec<char> target_;
   base::Metadata metadata_;
   size_t path_ = 0;  // of target_

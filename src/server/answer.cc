@@ -1,7 +1,10 @@
 // The answer of a call, and the verbs that look at it.
+#include <algorithm>
 #include <cstring>
 
+#include "base/hash.h"
 #include "json/json.h"
+#include "rpc/conditional.h"
 #include "rpc/grpc.h"
 #include "server/call.h"
 #include "server/errors.h"
@@ -43,6 +46,15 @@ Status ServerCall::answer_ok() {
   for (const base::Piece& p : pieces_) size += p.bytes.size;
   size_out_ = size;
   compress::Coding coding = compress::Coding::kIdentity;
+  bool had = false;
+  if (s.ok() && request_.protocol() == rpc::Protocol::kConnectGet) s = unchanged(&had);
+  if (s.ok() && had) {
+    pieces_.clear();
+    size_out_ = 0;
+    if (s = reply_.not_modified(&headers_, &trailers_); !s.ok()) return bad_reply(s);
+    conn_->answer(this, {});
+    return {};
+  }
   if (s.ok()) s = compress_reply(&size, &coding);
   if (s.ok()) s = reply_.ok(request_, size, coding, &headers_, &trailers_);
   if (s.ok() && request_.text()) s = reply_.as_text(pieces());
@@ -75,8 +87,9 @@ Status ServerCall::gather_reply() {
   }
   auto whole = encode::contiguous(own_encoder_);
   if (!whole.ok()) return whole.take_status();
-  bool small = whole->data && whole->size < http::kByReference;
-  if (small) return pieces_.push({*whole, nullptr}) ? Status() : Status::no_memory();
+  // What is to be compressed need not outlive the encoder's memory, which is used again then.
+  bool stays = whole->data && (whole->size < http::kByReference || squeezes(whole->size));
+  if (stays) return pieces_.push({*whole, nullptr}) ? Status() : Status::no_memory();
   size_t offset = 0;
   auto chunk = encode::take_chunk(own_encoder_, &offset);
   if (!chunk.ok()) return chunk.take_status();
@@ -112,26 +125,75 @@ Status ServerCall::print_reply() {
   return pieces_.push({json_.slice(), nullptr}) ? Status() : Status::no_memory();
 }
 
-Status ServerCall::compress_reply(size_t* size, compress::Coding* coding) {
-  const Config& config = worker_->config();
-  if (config.coding == compress::Coding::kIdentity || *size < config.compress_min || !(request_.accepted() & compress::bit(config.coding)))
-    return {};
-  compress::Deflater deflater;
-  ZCRPC_TRY(deflater.begin(&worker_->compression, config.coding, 0, *size / 2));
-  for (const base::Piece& p : pieces_) ZCRPC_TRY(deflater.feed(p.bytes));
-  auto out = deflater.finish();
-  if (!out.ok()) return out.take_status();
-  if ((*out)->size() >= *size) {  // nothing was gained: as it is
-    (*out)->release();
-    return {};
+// The tag is of the message, not of how it travels: one for all codings.
+Status ServerCall::unchanged(bool* yes) {
+  Slice etag;
+  if (!headers_.get("etag", &etag)) {
+    if (!route_->etags) return {};
+    uint64_t hash = base::kFnvStart;
+    for (const base::Piece& p : pieces_) hash = base::fnv1a(p.bytes.text(), hash);
+    char text[rpc::kTag];
+    if (!headers_.add("etag", Slice(rpc::write_tag(hash, text))) || !headers_.get("etag", &etag)) return Status::no_memory();
   }
+  *yes = rpc::has_tag(request_.metadata(), etag.text());
+  return {};
+}
+
+bool ServerCall::squeezes(size_t size) const {
+  return coding_.load(std::memory_order_relaxed) != compress::Coding::kIdentity && !plain_.load(std::memory_order_relaxed) && size > 0 &&
+         size >= size_t(route_->compress_min);
+}
+
+// Compresses a message, if that is wanted and worth it.
+Status ServerCall::compressed(std::span<const base::Piece> message, size_t size, base::Buffer** out) {
+  *out = nullptr;
+  if (!squeezes(size)) return {};
+  compress::Coding coding = coding_.load(std::memory_order_relaxed);
+  compress::Deflater deflater;
+  ZCRPC_TRY(deflater.begin(&worker_->compression, coding, route_->compression_level, size, worker_->config().codings));
+  for (const base::Piece& p : message) ZCRPC_TRY(deflater.feed(p.bytes));
+  auto packed = deflater.finish();
+  if (!packed.ok()) return packed.take_status();
+  if ((*packed)->size() < size) {
+    *out = *packed;
+  } else {
+    (*packed)->release();
+  }
+  return {};
+}
+
+Status ServerCall::compress_reply(size_t* size, compress::Coding* coding) {
+  base::Buffer* packed = nullptr;
+  ZCRPC_TRY(compressed({pieces_.data(), pieces_.size()}, *size, &packed));
+  if (!packed) return {};
   // The pieces' own memory is done with, save what an encoder or an operation still owns.
   pieces_.clear();
   if (chunk_) chunk_->release();
-  chunk_ = *out;
+  chunk_ = packed;
   *size = chunk_->size();
-  *coding = config.coding;
+  *coding = coding_.load(std::memory_order_relaxed);
   return pieces_.push({chunk_->slice(), chunk_}) ? Status() : Status::no_memory();
+}
+
+Status ServerCall::set_compression(rpc::Call* call, std::string_view name) {
+  auto* c = static_cast<ServerCall*>(call);
+  if (c->finished_.load()) return Status(Code::kCanceled, "the call has ended");
+  const compress::Registry& codings = c->worker_->config().codings;
+  compress::Coding coding = codings.find(name);
+  if (coding == compress::Coding::kUnknown)
+    return Status::format(Code::kInvalidArgument, "\"%.*s\" is not a coding of this server", int(std::min<size_t>(name.size(), 64)), name.data());
+  if (name.empty() || coding == compress::Coding::kIdentity) {
+    c->plain_.store(!name.empty());
+    return {};
+  }
+  bool taken = c->request_.accepted() & compress::bit(coding);
+  if (taken && coding != c->coding_.load()) {
+    // The head of a stream names one coding for all of its messages.
+    if (c->stream_out_ && c->stream_->headers_gone.load()) return Status(Code::kFailedPrecondition, "the response headers, which name another coding, have gone");
+    c->coding_.store(coding);
+  }
+  c->plain_.store(!taken);
+  return {};
 }
 
 // ---- verbs

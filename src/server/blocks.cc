@@ -12,11 +12,13 @@ bool Blocks::room(uint8_t** data, size_t* size) {
   if (b && used_ && b->unique()) used_ = 0;
   if (!b || kSize - used_ < kLeast) {
     // The next of the ring that nobody holds, else an empty place, else the next one's place: its holders keep it.
-    size_t place = kRing;
+    size_t place = kRing, empty = kRing;
     for (size_t i = 1; i <= kRing && place == kRing; i++) {
       size_t j = (at_ + i) % kRing;
-      if (!ring_[j] || ring_[j]->unique()) place = j;
+      if (!ring_[j]) empty = j;
+      else if (ring_[j]->unique()) place = j;
     }
+    if (place == kRing) place = empty;
     if (place == kRing) place = (at_ + 1) % kRing;
     if (!ring_[place] || !ring_[place]->unique()) {
       base::Buffer* fresh = base::Buffer::make(kSize);

@@ -41,6 +41,7 @@ const rpc::Verbs ServerCall::kVerbs = {
     .info = ServerCall::info,
     .op = ServerCall::op,
     .unreferenced = ServerCall::unreferenced,
+    .set_compression = ServerCall::set_compression,
     .forked = ServerCall::forked,
 };
 
@@ -60,6 +61,7 @@ ServerCall::ServerCall(Worker* w) : worker_(w) {
     c->settle();
   };
   first.call = done.call = this;
+  request_.set_codings(&w->config().codings);
 }
 
 ServerCall::~ServerCall() {
@@ -109,6 +111,7 @@ bool ServerCall::head_done() {
     return false;
   }
   set_deadline();
+  coding_.store(route_->compression.choose(request_.accepted(), request_.preferred()), std::memory_order_relaxed);
   bool streams = method->flags & (schema::kClientStream | schema::kServerStream);
   if (streams || request_.text()) {
     if (!prepare_stream()) {
@@ -128,6 +131,9 @@ bool ServerCall::head_done() {
   o.limit = route_->message_limit;
   o.content_length = request_.content_length();
   o.pool = &worker_->compression;
+  o.codings = &worker_->config().codings;
+  // Whoever refuses a call before its message is looked at has not paid for inflating it.
+  o.inflate = method->flags & schema::kClientStream || request_.text() ? rpc::Inflate::kArriving : rpc::Inflate::kLate;
   reader_.begin(o);
   if (method->flags & schema::kClientStream) return open_stream();
   state_ = State::kBody;
@@ -236,6 +242,10 @@ void ServerCall::dispatch() {
   state_ = State::kHandling;
   if (late()) {
     fail(Status(Code::kDeadlineExceeded, "deadline exceeded"));
+    return;
+  }
+  if (Status s = reader_.expand(); !s.ok()) {
+    fail(std::move(s));
     return;
   }
   message_ = reader_.message();
@@ -553,6 +563,8 @@ void ServerCall::recycle() {
   heard_ns_ = ended_ns_ = handled_ns_ = finished_ns_ = 0;
   size_in_ = size_out_ = 0;
   counted_ = false;
+  coding_.store(compress::Coding::kIdentity, std::memory_order_relaxed);
+  plain_.store(false, std::memory_order_relaxed);
   events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;
   aborted_.store(false, std::memory_order_relaxed);
   finished_.store(false, std::memory_order_relaxed);

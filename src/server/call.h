@@ -98,6 +98,7 @@ class ServerCall : public rpc::Call {
   static base::Metadata* metadata(rpc::Call* c, int32_t which);
   static void info(const rpc::Call* c, zcrpc_call_info* out);
   static base::Status op(rpc::Call* c, const zcrpc_op* op, base::Slice message, base::Buffer* buffer, base::Slice meta);
+  static base::Status set_compression(rpc::Call* c, std::string_view name);
   static void unreferenced(rpc::Call* c);
   static bool forked(const rpc::Call* c);
 
@@ -128,6 +129,9 @@ class ServerCall : public rpc::Call {
   base::Status gather_reply();         // pieces_ of the message
   base::Status print_reply();          // the same as JSON
   base::Status compress_reply(size_t* size, compress::Coding* coding);
+  bool squeezes(size_t size) const;    // [any] a message of that size is to be compressed
+  base::Status compressed(std::span<const base::Piece> message, size_t size, base::Buffer** out);  // [any] null: nothing was gained
+  base::Status unchanged(bool* yes);   // whether the client of a GET has this answer
   void answer_error(const base::Error& e);
   void abort();                        // [inside] reset without an answer
   void done_event();
@@ -205,6 +209,9 @@ class ServerCall : public rpc::Call {
   size_t message_in_ = 0, message_out_ = 0;  // as they were on the wire
   size_t size_in_ = 0, size_out_ = 0;        // without compression
   size_t left_seen_ = 0;               // untaken() when the timer was set
+  // Of answers: what the head of a stream tells, and whether messages go as they are all the same.
+  std::atomic<compress::Coding> coding_{compress::Coding::kIdentity};
+  std::atomic<bool> plain_{false};
   uint8_t peer_size_ = 0;
   char peer_[net::kAddressText];
 };

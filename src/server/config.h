@@ -16,8 +16,11 @@ namespace zcrpc::server {
 struct Config {
   size_t message_limit = size_t(4) << 20;  // after inflating
   size_t header_limit = 16 << 10;
-  compress::Coding coding = compress::Coding::kIdentity;  // of answers, where the client takes it
-  size_t compress_min = 1024;                             // smaller answers go as they are
+  compress::Registry codings;
+  compress::Preference compression;        // of answers, where the client takes it
+  int compression_level = 0;               // 0: the coding's default
+  size_t compress_min = 1024;              // smaller answers go as they are
+  bool etags = false;                      // answers to GET get one, unless the handler has set its own
   size_t max_connections = 10000;
   uint32_t max_streams = 100;              // a connection
   int64_t max_deadline_ms = -1;            // -1: none

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/vec.h"
+#include "compress/registry.h"
 #include "schema/schema.h"
 #include "server/intercept.h"
 #include "view/view.h"
@@ -27,6 +28,11 @@ struct Route {
   void* user = nullptr;
   uint64_t tag = 0;
   size_t message_limit = 0;
+  compress::Preference compression;        // as in Config; own_compression: it is not the server's
+  int compression_level = -1;              // -1 here and below: as the server
+  int64_t compress_min = -1;
+  int8_t etags = -1;
+  bool own_compression = false;
   int64_t max_deadline_ms = -1;            // -1: none
   static constexpr int64_t kInherit = INT64_MIN;  // until Server::set has put the server's value there
   int64_t default_deadline_ms = kInherit, min_deadline_ms = kInherit, silence_ms = kInherit;

@@ -150,6 +150,10 @@ Status Server::set(Route r, std::span<const Interceptor> interceptors) {
   auto joined = join(config_.interceptors, interceptors);
   if (!joined.ok()) return joined.take_status();
   r.interceptors = *joined;
+  if (!r.own_compression) r.compression = config_.compression;
+  if (r.compression_level < 0) r.compression_level = config_.compression_level;
+  if (r.compress_min < 0) r.compress_min = int64_t(config_.compress_min);
+  if (r.etags < 0) r.etags = config_.etags;
   r.path = r.method->path;
   if (!r.fn && !r.event_fn) turns_ = true;
   return routes_.set(r);
@@ -295,6 +299,8 @@ void Server::stats(zcrpc_stats* out) const {
     add(&out->refused, c.refused);
     add(&out->dropped, c.dropped);
     for (size_t i = 0; i < 17; i++) add(&out->codes[i], c.codes[i]);
+    add(&out->inflates, w->compression.inflates);
+    add(&out->deflates, w->compression.deflates);
     out->late_ops += w->late_ops();
   }
 }

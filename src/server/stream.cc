@@ -104,8 +104,14 @@ void Outbox::clear() {
   for (const Part& p : parts_)
     if (p.buffer) p.buffer->release();
   parts_.clear();
-  trim(&bytes_);
+  bytes_.clear();
   size_ = 0;
+}
+
+void Outbox::trim() {
+  clear();
+  server::trim(&bytes_);
+  server::trim(&parts_);
 }
 
 void Outbox::swap(Outbox* o) {
@@ -123,8 +129,8 @@ bool Outbox::pieces(base::Vec<Piece>* list) const {
 // ---- the state
 
 void StreamState::recycle() {
-  filling.clear();
-  sending.clear();
+  filling.trim();
+  sending.trim();
   over = false;
   queued.store(0, std::memory_order_relaxed);
   starved.store(false, std::memory_order_relaxed);
@@ -133,8 +139,6 @@ void StreamState::recycle() {
   trim(&parts);
   trim(&arena);
   trim(&json);
-  compression.trim();
-  coding = compress::Coding::kIdentity;
   trim(&pieces);
   trim(&raw);
   trim(&text);

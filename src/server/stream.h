@@ -9,7 +9,6 @@
 #include "base/header.h"
 #include "base/string.h"
 #include "base/vec.h"
-#include "compress/compress.h"
 #include "encode/encoder.h"
 #include "rpc/call.h"
 #include "rpc/web_text.h"
@@ -41,7 +40,8 @@ class Outbox {
 
   // All or nothing; false without memory. Buffers of large pieces are retained.
   [[nodiscard]] bool add(uint8_t flags, size_t size, std::span<const base::Piece> message);
-  void clear();                           // keeps a little memory
+  void clear();                           // keeps its memory: the stream's next messages want it
+  void trim();                            // and gives it back but for a little
   void swap(Outbox* o);
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -75,9 +75,7 @@ struct StreamState {
   base::Vec<base::Piece> parts;
   base::Arena arena;
   base::String json;
-  compress::Pool compression;
   // [inside]
-  compress::Coding coding = compress::Coding::kIdentity;
   Outbox sending;                         // what the transport reads from
   base::Vec<base::Piece> pieces;
   base::String raw, text;

@@ -21,8 +21,6 @@ bool ServerCall::prepare_stream() {
   if (!stream_ && !(stream_ = new (std::nothrow) StreamState)) return false;
   stream_->writable.call = stream_->half_close.call = this;
   stream_->writable.released = [](rpc::Event* e) { static_cast<ServerCall*>(e->call)->stream_->writable_waits = false; };
-  const Config& config = worker_->config();
-  if (request_.accepted() & compress::bit(config.coding)) stream_->coding = config.coding;
   return true;
 }
 

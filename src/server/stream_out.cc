@@ -54,7 +54,8 @@ Status ServerCall::encoded_parts(base::Buffer** owned) {
   StreamState& s = *stream_;
   auto whole = encode::contiguous(own_encoder_);
   if (!whole.ok()) return whole.take_status();
-  if (whole->data && whole->size < http::kByReference) return s.parts.push({*whole, nullptr}) ? Status() : Status::no_memory();
+  bool stays = whole->data && (whole->size < http::kByReference || squeezes(whole->size));
+  if (stays) return s.parts.push({*whole, nullptr}) ? Status() : Status::no_memory();
   size_t offset = 0;
   auto chunk = encode::take_chunk(own_encoder_, &offset);
   if (!chunk.ok()) return chunk.take_status();
@@ -114,20 +115,13 @@ Status ServerCall::queue_parts() {
   base::BufferRef packed;
   Piece one;
   std::span<const Piece> message(s.parts.data(), s.parts.size());
-  if (s.coding != compress::Coding::kIdentity && size >= worker_->config().compress_min && size > 0) {
-    compress::Deflater deflater;
-    ZCRPC_TRY(deflater.begin(&s.compression, s.coding, 0, size / 2));
-    for (const Piece& p : s.parts) ZCRPC_TRY(deflater.feed(p.bytes));
-    auto out = deflater.finish();
-    if (!out.ok()) return out.take_status();
-    packed.reset(*out);
-    if (packed->size() < size) {
-      size = packed->size();
-      one = {packed->slice(), packed.get()};
-      message = {&one, 1};
-    } else {
-      packed.reset();
-    }
+  base::Buffer* smaller = nullptr;
+  ZCRPC_TRY(compressed(message, size, &smaller));
+  packed.reset(smaller);
+  if (packed) {
+    size = packed->size();
+    one = {packed->slice(), packed.get()};
+    message = {&one, 1};
   }
   if (size > UINT32_MAX) return Status(Code::kResourceExhausted, "message is larger than an envelope can tell");
   {
@@ -199,7 +193,7 @@ void ServerCall::tell_room() {
 // The head can no longer wait. False: the call has become an error, or the connection an end.
 bool ServerCall::begin_answer() {
   StreamState& s = *stream_;
-  Status st = reply_.begin_stream(request_, s.coding, ours_ ? nullptr : &headers_);
+  Status st = reply_.begin_stream(request_, coding_.load(std::memory_order_relaxed), ours_ ? nullptr : &headers_);
   if (st.ok()) return s.begun = true;
   worker_->loop()->log().format(base::LogLevel::kError, "%.*s: the answer's head: %s", int(method->path.size()), method->path.data(), st.message());
   if (finished_.exchange(true)) {

@@ -88,7 +88,7 @@ static zcrpc_server *make_server(const zcrpc_view *request, zcrpc_error **err) {
   zcrpc_tls *tls = NULL;
   char path[128];
   size_t i;
-  int good = o && !zcrpc_options_set_string(o, ZCRPC_COMPRESSION, "gzip", err) && !zcrpc_options_set_int(o, ZCRPC_COMPRESSION_MIN, 0, err) &&
+  int good = o && !zcrpc_options_set_string(o, ZCRPC_COMPRESSION, "*", err) && !zcrpc_options_set_int(o, ZCRPC_COMPRESSION_MIN, 0, err) &&
              (limit == 0 || !zcrpc_options_set_int(o, ZCRPC_LIMIT_MESSAGE, limit, err)) && (s = zcrpc_server_new(o, err));
   zcrpc_options_free(o);
   for (i = 0; good && i < sizeof kUnary / sizeof *kUnary; i++) {

@@ -180,14 +180,14 @@ static zcrpc_error *make_error(play *p, const zcrpc_view *wanted, int with_info)
   if (with_info) {
     static const char kInfo[] = "connectrpc.conformance.v1.ConformancePayload.RequestInfo";
     zcrpc_encoder *info = zcrpc_encoder_new(zcrpc_schema_type(service_schema, kInfo), NULL);
-    zcrpc_buffer *bytes;
+    zcrpc_buffer *encoded;
     put_info(p, info, 1);
-    bytes = zcrpc_encoder_finish(info, NULL);
-    zcrpc_buffer_slice(bytes, &value);
+    encoded = zcrpc_encoder_finish(info, NULL);
+    zcrpc_buffer_slice(encoded, &value);
     url.data = kInfo;
     url.len = sizeof kInfo - 1;
     add_detail(e, url, value.data, value.len);
-    zcrpc_buffer_release(bytes);
+    zcrpc_buffer_release(encoded);
     zcrpc_encoder_free(info);
   }
   return e;

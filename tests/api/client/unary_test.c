@@ -16,7 +16,7 @@ static void echo_comes_back_and_the_request_is_what_connect_says(void **state) {
   assert_string_equal(seen(c, "x-seen-path"), "/p.S/Echo");
   assert_string_equal(seen(c, "x-seen-content-type"), "application/proto");
   assert_string_equal(seen(c, "x-seen-connect-protocol-version"), "1");
-  assert_string_equal(seen(c, "x-seen-accept-encoding"), "gzip");
+  assert_string_equal(seen(c, "x-seen-accept-encoding"), "gzip, zstd, br, snappy, deflate");
   assert_string_equal(seen(c, "x-seen-expect"), "");
   assert_string_equal(seen(c, "x-seen-accept"), "");
   assert_string_equal(seen(c, "x-seen-connect-timeout-ms"), "");
@@ -124,7 +124,7 @@ static void requests_are_compressed_when_asked_and_large_enough(void **state) {
   zcrpc_call *c;
   char text[3000];
   (void)state;
-  assert_int_equal(zcrpc_options_set_string(o, ZCRPC_COMPRESSION, "zstd, gzip", NULL), 0);
+  assert_int_equal(zcrpc_options_set_string(o, ZCRPC_COMPRESSION, "lzma, gzip", NULL), 0);
   assert_int_equal(zcrpc_options_set_int(o, ZCRPC_CHANNEL_USE_GET, 1000, NULL), 0);
   ch = zcrpc_channel_new(NULL, server.target, o, NULL, NULL);
   zcrpc_options_free(o);

@@ -43,9 +43,9 @@ std::string enveloped(const std::string& s, uint8_t flags = 0) {
   return std::string(reinterpret_cast<char*>(head), 5) + s;
 }
 
-std::string squeeze(const std::string& s) {
+std::string squeeze(const std::string& s, Coding coding = Coding::kGzip) {
   compress::Deflater d;
-  assert_true(d.begin(g_pool, Coding::kGzip, 0, s.size()).ok());
+  assert_true(d.begin(g_pool, coding, 0, s.size()).ok());
   assert_true(d.feed(Slice(std::string_view(s))).ok());
   base::BufferRef b(*d.finish());
   return std::string(b->slice().text());
@@ -319,6 +319,109 @@ void flags_are_ignored(void**) {
   assert_int_equal(int(read(&m, options(true, 1000, Coding::kGzip), {enveloped("not gzip", 1)})), int(Code::kInvalidArgument));
 }
 
+// What nobody wants is not inflated, however it comes; what is wanted is the same message.
+void a_message_is_inflated_before_it_is_wanted(void**) {
+  std::string s(5000, 'x'), z = squeeze(s), out;
+  for (rpc::Inflate when : {rpc::Inflate::kLate, rpc::Inflate::kAsked}) {
+    for (bool envelope : {true, false}) {
+      std::string body = envelope ? enveloped(z, 1) : z;
+      for (size_t cut = 1; cut <= body.size(); cut++) {
+        MessageReader m;
+        auto o = options(envelope, 5000, Coding::kGzip);
+        o.inflate = when;
+        m.begin(o);
+        uint64_t before = g_pool->inflates.load();
+        assert_true(m.data(Slice(std::string_view(body).substr(0, cut))).ok());
+        assert_true(m.data(Slice(std::string_view(body).substr(cut))).ok());
+        assert_true(m.end().ok());
+        bool one = cut == body.size() || (envelope && cut <= 5);
+        bool late = when == rpc::Inflate::kAsked || one;
+        assert_int_equal(g_pool->inflates.load() - before, late ? 0 : 1);
+        assert_int_equal(m.packed(), late);
+        assert_int_equal(m.copies, one || when == rpc::Inflate::kLate ? 0 : 1);
+        assert_true(m.expand().ok());
+        assert_false(m.packed() || m.borrowed());
+        assert_true(m.message().text() == s);
+        assert_true(m.expand().ok());
+        assert_int_equal(g_pool->inflates.load() - before, 1);
+      }
+      // A slice that goes: the bytes are kept, and not inflated, or, late, inflated and not copied.
+      MessageReader m;
+      auto o = options(envelope, 5000, Coding::kGzip);
+      o.inflate = when;
+      m.begin(o);
+      {
+        std::string gone = body;
+        assert_true(m.data(Slice(std::string_view(gone))).ok());
+        assert_true(m.borrowed());
+        assert_true(m.own().ok());
+      }
+      assert_int_equal(m.packed(), when == rpc::Inflate::kAsked);
+      assert_true(m.end().ok() && m.expand().ok());
+      assert_true(m.message().text() == s);
+      base::BufferRef taken(m.take());
+      assert_true(taken->slice().text() == s);
+      // Over the limit, broken, cut: told when it is asked for.
+      struct {
+        std::string z;
+        size_t limit;
+        Code code;
+      } bad[] = {{z, 4999, Code::kResourceExhausted}, {"not gzip", 5000, Code::kInvalidArgument}, {z.substr(0, z.size() - 1), 5000, Code::kInvalidArgument}};
+      for (auto& b : bad) {
+        auto p = options(envelope, b.limit, Coding::kGzip);
+        p.inflate = when;
+        std::string sent = envelope ? enveloped(b.z, 1) : b.z;
+        m.begin(p);
+        assert_true(m.data(Slice(std::string_view(sent))).ok() && m.end().ok());
+        assert_int_equal(int(m.expand().code()), int(b.code));
+      }
+    }
+    MessageReader m;
+    auto o = options(false, 10, Coding::kGzip);
+    o.inflate = when;
+    std::string long_body(2 * 10 + 4097, 'x');
+    m.begin(o);
+    assert_int_equal(int(m.data(Slice(std::string_view(long_body))).code()), int(Code::kResourceExhausted));
+    o.content_length = 2 * 10 + 4097;
+    m.begin(o);
+    assert_int_equal(int(m.data(Slice(std::string_view("x"))).code()), int(Code::kResourceExhausted));
+    m.begin([&] {
+      auto p = options(true, 10, Coding::kGzip);
+      p.inflate = when;
+      return p;
+    }());
+    uint8_t head[5];
+    rpc::write_envelope(head, 1, 2 * 10 + 4097);
+    assert_int_equal(int(m.data(Slice(head, 5)).code()), int(Code::kResourceExhausted));
+  }
+}
+
+// A stream's messages that were handed over come back to the pool: in a steady one nothing is allocated.
+void a_message_that_was_taken_is_memory_lost(void**) {
+  MessageReader m;
+  std::string s(20000, 'y'), body = enveloped(s) + enveloped(squeeze(s), 1);
+  m.begin(options(true, 20000, Coding::kGzip));
+  auto round = [&] {
+    for (size_t i = 0; i < body.size();) {
+      Slice part = Slice(std::string_view(body).substr(i, 7000));
+      i += part.size;
+      while (part.size) {
+        assert_true(m.take_from(&part).ok());
+        if (!m.complete()) break;
+        assert_true(m.own().ok());
+        base::BufferRef taken(m.take());
+        assert_true(taken->slice().text() == s);
+        m.next();
+      }
+    }
+  };
+  for (int i = 0; i < 3; i++) round();
+  fail_malloc_at(0);
+  for (int i = 0; i < 10; i++) round();
+  assert_int_equal(fail_malloc_count(), 0);
+  fail_malloc_stop();
+}
+
 void a_query_is_decoded_wrong(void**) {
   MessageReader m;
   struct {
@@ -409,6 +512,8 @@ int main() {
       cmocka_unit_test(messages_of_a_stream_run_together),
       cmocka_unit_test(a_stream_that_was_cut_ends_well),
       cmocka_unit_test(flags_are_ignored),
+      cmocka_unit_test(a_message_is_inflated_before_it_is_wanted),
+      cmocka_unit_test(a_message_that_was_taken_is_memory_lost),
       cmocka_unit_test(a_query_is_decoded_wrong),
       cmocka_unit_test(a_lack_of_memory_crashes_or_leaks),
   };

@@ -149,10 +149,10 @@ void a_stream_is_taken_for_a_unary_call(void**) {
   // Streams have their own headers for codings; a unary call's are not looked at.
   assert_false(bool(ask(&r, true, "POST", "/p.S/M",
                         {{"content-type", "application/connect+proto"}, {"connect-content-encoding", "gzip"},
-                         {"connect-accept-encoding", "br,gzip"}, {"content-encoding", "br"}, {"accept-encoding", "x"}}, both)));
+                         {"connect-accept-encoding", "lzma,gzip"}, {"content-encoding", "lzma"}, {"accept-encoding", "x"}}, both)));
   assert_int_equal(int(r.coding()), int(Coding::kGzip));
   assert_int_equal(r.accepted(), 3);
-  assert_true(ask(&r, true, "POST", "/p.S/M", {{"content-type", "application/connect+proto"}, {"connect-content-encoding", "br"}}, both).accept_encoding);
+  assert_true(ask(&r, true, "POST", "/p.S/M", {{"content-type", "application/connect+proto"}, {"connect-content-encoding", "lzma"}}, both).accept_encoding);
   rpc::RequestRules strict;
   strict.require_connect_version = true;
   assert_int_equal(ask(&r, true, "POST", "/p.S/M", {{"content-type", "application/connect+proto"}}, both, strict).http, 200);
@@ -218,16 +218,19 @@ void codings_are_negotiated_wrong(void**) {
   assert_false(bool(connect({{"content-encoding", "gzip"}, {"accept-encoding", "identity"}})));
   assert_int_equal(int(r.preferred()), int(Coding::kIdentity));
   assert_int_equal(r.accepted(), 1);
-  assert_false(bool(connect({{"accept-encoding", "br, zstd , gzip"}})));
+  assert_false(bool(connect({{"accept-encoding", "lzma, xz , gzip"}})));
   assert_int_equal(r.accepted(), 3);
   assert_int_equal(int(r.preferred()), int(Coding::kGzip));
   assert_false(bool(connect({{"accept-encoding", "identity, gzip"}})));
   assert_int_equal(int(r.preferred()), int(Coding::kIdentity));  // in the order of the list
   assert_int_equal(r.accepted(), 3);
-  assert_false(bool(connect({{"accept-encoding", "gzip;q=0, deflate"}})));
+  assert_false(bool(connect({{"accept-encoding", "gzip;q=0, br;q=0.00, xz"}})));
   assert_int_equal(r.accepted(), 1);
+  assert_false(bool(connect({{"accept-encoding", "br;q=0.5, zstd;q=1.0, gzip"}})));  // weights but zero do not count
+  assert_int_equal(r.accepted(), 1 | bit(Coding::kBr) | bit(Coding::kZstd) | bit(Coding::kGzip));
+  assert_int_equal(int(r.preferred()), int(Coding::kBr));
   Refusal f = connect({{"content-encoding", "zstd9"}});
-  is_refused(f, 200, Code::kUnimplemented, "unknown compression: supported are gzip and identity");
+  is_refused(f, 200, Code::kUnimplemented, "unknown compression: supported are gzip, zstd, br, snappy, deflate and identity");
   assert_true(f.accept_encoding);
   assert_int_equal(connect({{"content-encoding", "gzip, gzip"}}).http, 200);
   assert_int_equal(connect({{"content-encoding", "gzip"}, {"content-encoding", "gzip"}}).http, 200);
@@ -235,13 +238,13 @@ void codings_are_negotiated_wrong(void**) {
     h.emplace_back("content-type", "application/grpc");
     return ask(&r, true, "POST", "/p.S/M", h, 0);
   };
-  assert_false(bool(grpc({{"grpc-encoding", "gzip"}, {"grpc-accept-encoding", "identity,deflate,gzip"}})));
+  assert_false(bool(grpc({{"grpc-encoding", "gzip"}, {"grpc-accept-encoding", "identity,xz,gzip"}})));
   assert_int_equal(int(r.coding()), int(Coding::kGzip));
   assert_true(r.coding_named());
   assert_int_equal(r.accepted(), 3);
-  assert_false(bool(grpc({{"content-encoding", "br"}, {"accept-encoding", "br"}})));  // not gRPC's headers
+  assert_false(bool(grpc({{"content-encoding", "lzma"}, {"accept-encoding", "br"}})));  // not gRPC's headers
   assert_false(r.coding_named());
-  is_refused(grpc({{"grpc-encoding", "br"}}), 200, Code::kUnimplemented, "unknown compression: supported are gzip and identity");
+  is_refused(grpc({{"grpc-encoding", "lzma"}}), 200, Code::kUnimplemented, "unknown compression: supported are gzip, zstd, br, snappy, deflate and identity");
 }
 
 void a_query_is_misread(void**) {
@@ -263,7 +266,7 @@ void a_query_is_misread(void**) {
   is_refused(ask(&r, true, "GET", "/p.S/M?encoding=json", {}, get), 200, Code::kInvalidArgument, "missing query parameter: message");
   is_refused(ask(&r, true, "GET", "/p.S/M?encoding=xml&message=", {}, get), 415, Code::kUnknown, "unsupported content type");
   is_refused(ask(&r, true, "GET", "/p.S/M", {}, get), 415, Code::kUnknown, "unsupported content type");
-  is_refused(ask(&r, true, "GET", "/p.S/M?encoding=json&message=&compression=zip", {}, get), 200, Code::kUnimplemented, "unknown compression: supported are gzip and identity");
+  is_refused(ask(&r, true, "GET", "/p.S/M?encoding=json&message=&compression=zip", {}, get), 200, Code::kUnimplemented, "unknown compression: supported are gzip, zstd, br, snappy, deflate and identity");
   assert_false(bool(ask(&r, true, "POST", "/p.S/M?x", {{"content-type", "application/proto"}}, get)));
   assert_true(r.path() == "/p.S/M" && r.query() == "x");
   assert_true(r.get_message().empty());
