@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "c_comparer.h"
 #include "c_decoder.h"
 #include "c_types.h"
 #include "model.h"
@@ -97,7 +98,7 @@ void Source::tables() {
     out_.print("};\n");
   }
   std::string decoders = c_decoder_tables(model_, f_);
-  out_.print("$decoders$", {{"decoders", decoders}});
+  out_.print("$decoders$$comparers$", {{"decoders", decoders}, {"comparers", c_comparers(model_, f_)}});
   std::string own = f_.messages.empty() ? "" : f_.ident;
   out_.print("zcrpc_file $f$_file = {\n  sizeof(zcrpc_file), 1, 1, $count$, \"$path$\", $f$_descriptor, sizeof $f$_descriptor,\n"
              "  $imports$, $names$, $prints$, $decoders$, NULL\n};\n",
@@ -135,8 +136,10 @@ void Source::message(const MessageDecl& m) {
       "  return $m$_of(zcrpc_file_decode_buffer(&$f$_file, $i$, b, NULL, a, err));\n}\n"
       "zcrpc_encoder *$m$_encoder(zcrpc_error **err) {\n"
       "  const zcrpc_type *type = zcrpc_file_type(&$f$_file, $i$, err);\n"
-      "  return type ? zcrpc_encoder_new(type, err) : NULL;\n}\n",
-      {{"m", m.name}, {"f", f_.ident}, {"i", std::to_string(m.index)}});
+      "  return type ? zcrpc_encoder_new(type, err) : NULL;\n}\n"
+      "void $m$_copy($m$_writer *w, const $m$ *m) {\n"
+      "  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, $m$_view(m), $same$);\n}\n",
+      {{"m", m.name}, {"f", f_.ident}, {"i", std::to_string(m.index)}, {"same", has_comparer(m.type) ? "ZCRPC_SAME_OF(" + m.name + ")" : "NULL"}});
 }
 
 void Source::service(const ServiceDecl& s, uint32_t number) {

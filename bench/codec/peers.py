@@ -124,7 +124,7 @@ def generate(seed):
 def ours():
     release = f'{ROOT}/build/release'
     plugin, library = f'{release}/bin/protoc-gen-zcrpc', f'{release}/lib/libzcrpc.so'
-    if stale(f'{GEN}/shapes.zcrpc.o', plugin, f'{HERE}/shapes.proto', f'{ROOT}/include/zcrpc/codegen.h'):
+    if stale(f'{GEN}/shapes.zcrpc.o', plugin, f'{HERE}/shapes.proto', f'{ROOT}/include/zcrpc/codegen.h', f'{ROOT}/include/zcrpc/encode_ops.h'):
         run(['protoc', f'--plugin=protoc-gen-zcrpc={plugin}', f'--zcrpc_out=lang=c:{GEN}', f'-I{HERE}', 'shapes.proto'], 'zcrpc-generate')
         run(['clang-19', '-O2', '-DNDEBUG', f'-I{ROOT}/include', '-c', f'{GEN}/shapes.zcrpc.c', '-o', f'{GEN}/shapes.zcrpc.o'], 'zcrpc-shapes')
     return compile_('zcrpc', CLANG + ['-std=c++20', '-fno-builtin-malloc', f'-I{ROOT}/include', f'-I{GEN}', f'{HERE}/zcrpc.cc',

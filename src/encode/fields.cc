@@ -491,7 +491,7 @@ typename Out::Pos Walk<Out>::leave(Pos p) {
 
 namespace {
 
-void put_all(Encoder* e, View v, bool sorted) {
+void put_all(Encoder* e, View v, bool sorted, zcrpc_same_fn* same = nullptr) {
   if (!v || e->is_failed) return;
   if (e->editing) [[unlikely]]
     return merge(e, v);
@@ -501,7 +501,7 @@ void put_all(Encoder* e, View v, bool sorted) {
   if (!e->room(kRoom)) return;
   const schema::Anchor* anchor = schema::anchor_of(v);
   Slice bytes;
-  if (!sorted && comes_as_written(v, &bytes)) {
+  if (!sorted && comes_as_written(v, &bytes, same)) {
     if (anchor->buffer && bytes.size >= kByReference)
       (void)e->refer(anchor->buffer, bytes);
     else if (e->room(bytes.size)) {
@@ -527,6 +527,7 @@ void put_all(Encoder* e, View v, bool sorted) {
 }  // namespace
 
 void put_fields(Encoder* e, View v) { put_all(e, v, false); }
+void put_fields(Encoder* e, View v, zcrpc_same_fn* same) { put_all(e, v, false, same); }
 void put_deterministic(Encoder* e, View v) { put_all(e, v, true); }
 
 size_t encoded_size(View v) {

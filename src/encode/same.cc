@@ -2,8 +2,6 @@
 // no. Nothing here writes, allocates or fails.
 #include "encode/same.h"
 
-#include <bit>
-
 #include "encode/state.h"
 
 namespace zcrpc::encode {
@@ -18,14 +16,13 @@ namespace {
 
 constexpr uint32_t kDeepest = 64;  // levels of C stack
 
-struct Same {
-  const uint8_t* input;
-  const uint8_t* end;  // of the input: nothing is read behind it
-  const uint8_t* index;
-
+// With the words that generated comparers read.
+struct Walk : zcrpc_same {
   // Each takes the place that has been reached and gives the place behind what was expected there; nullptr: it was not.
   const uint8_t* message(View v, const Message* m, const uint8_t* p, uint32_t levels) const;
-  const uint8_t* field(const Field& f, const uint8_t* slot, bool set, const uint8_t* p, uint32_t levels) const;
+  const uint8_t* unknown(View v, const uint8_t* p) const;
+  const uint8_t* if_set(const Field& f, View v, const uint8_t* p, uint32_t levels) const;
+  const uint8_t* field_at(const Field& f, const uint8_t* slot, bool set, const uint8_t* p, uint32_t levels) const;
   const uint8_t* child(const Field& f, View v, const uint8_t* p, uint32_t levels) const;
   const uint8_t* repeated(const Field& f, const zcrpc_run& run, const uint8_t* p, uint32_t levels) const;
   const uint8_t* map(const Field& f, const zcrpc_run& run, const uint8_t* p) const;
@@ -62,7 +59,7 @@ struct Same {
     const uint8_t* q = wire::read_varint(p, end, n, &fault);
     return q && size_t(q - p) == wire::varint_size(*n) ? q : nullptr;
   }
-  [[gnu::always_inline]] const uint8_t* number(const uint8_t* p, uint32_t tag, uint64_t v) const {
+  [[gnu::always_inline]] const uint8_t* tagged(const uint8_t* p, uint32_t tag, uint64_t v) const {
     p = varint(p, tag);
     return p ? varint(p, v) : nullptr;
   }
@@ -82,44 +79,51 @@ struct Same {
   }
 };
 
-const uint8_t* Same::message(View v, const Message* m, const uint8_t* p, uint32_t levels) const {
+const uint8_t* Walk::message(View v, const Message* m, const uint8_t* p, uint32_t levels) const {
   if (m->sparse || m->extendable() || levels == 0) return nullptr;
   const uint8_t* const at = schema::bytes_of(v);
   for (const Field& f : m->fields) {
     if (f.kind == Kind::kString && f.shape == Shape::kSingular && !f.presence && !f.case_offset) [[likely]] {
       const auto r = schema::load<zcrpc_str>(at + f.offset);
       if (r.len && !(p = string(p, f.number << 3 | 2, r))) return nullptr;
-      continue;
+    } else if (!(p = if_set(f, v, p, levels))) {
+      return nullptr;
     }
-    bool set = f.presence;
-    if (f.case_offset) {
-      if (schema::load<uint32_t>(at + f.case_offset) != f.number) continue;
-      set = true;
-    } else if (f.bit != ZCRPC_NO_BIT && !schema::bit_of(v, f.bit)) {
-      continue;
-    }
-    if (!(p = field(f, at + f.offset, set, p, levels))) return nullptr;
   }
-  if (v->type_no & ZCRPC_HEAD_UNKNOWN) [[unlikely]] {
-    for (const zcrpc_range& r : schema::unknown(v)) {
-      if (r.number || input + r.offset != p) return nullptr;
-      p += r.len;
-    }
+  return v->type_no & ZCRPC_HEAD_UNKNOWN ? unknown(v, p) : p;
+}
+
+const uint8_t* Walk::unknown(View v, const uint8_t* p) const {
+  for (const zcrpc_range& r : schema::unknown(v)) {
+    if (r.number || input + r.offset != p) return nullptr;
+    p += r.len;
   }
   return p;
 }
 
-[[gnu::always_inline]] inline const uint8_t* Same::field(const Field& f, const uint8_t* slot, bool set, const uint8_t* p, uint32_t levels) const {
+[[gnu::always_inline]] inline const uint8_t* Walk::if_set(const Field& f, View v, const uint8_t* p, uint32_t levels) const {
+  const uint8_t* const at = schema::bytes_of(v);
+  bool set = f.presence;
+  if (f.case_offset) {
+    if (schema::load<uint32_t>(at + f.case_offset) != f.number) return p;
+    set = true;
+  } else if (f.bit != ZCRPC_NO_BIT && !schema::bit_of(v, f.bit)) {
+    return p;
+  }
+  return field_at(f, at + f.offset, set, p, levels);
+}
+
+[[gnu::always_inline]] inline const uint8_t* Walk::field_at(const Field& f, const uint8_t* slot, bool set, const uint8_t* p, uint32_t levels) const {
   if (f.shape != Shape::kSingular) {
     const auto run = schema::load<zcrpc_run>(slot);
     return run.count ? repeated(f, run, p, levels) : p;
   }
-  const uint32_t number = f.number << 3;
+  const uint32_t tag = f.number << 3;
   switch (f.kind) {
     case Kind::kString:
     case Kind::kBytes: {
       const auto r = schema::load<zcrpc_str>(slot);
-      return r.len || set ? string(p, number | 2, r) : p;
+      return r.len || set ? string(p, tag | 2, r) : p;
     }
     case Kind::kGroup:
     case Kind::kMessage: {
@@ -130,12 +134,12 @@ const uint8_t* Same::message(View v, const Message* m, const uint8_t* p, uint32_
     case Kind::kInt64:
     case Kind::kUint64: {
       const auto v = schema::load<uint64_t>(slot);
-      return v || set ? this->number(p, number, v) : p;
+      return v || set ? tagged(p, tag, v) : p;
     }
     case Kind::kInt32:
     case Kind::kEnum: {
       const auto v = schema::load<int32_t>(slot);
-      return v || set ? this->number(p, number, uint64_t(int64_t(v))) : p;
+      return v || set ? tagged(p, tag, uint64_t(int64_t(v))) : p;
     }
     default: {
       const uint64_t bits = schema::bits_at(f.kind, slot);
@@ -147,7 +151,7 @@ const uint8_t* Same::message(View v, const Message* m, const uint8_t* p, uint32_
 }
 
 // A sub-message with its tag and length, or between the tags of a group.
-const uint8_t* Same::child(const Field& f, View v, const uint8_t* p, uint32_t levels) const {
+const uint8_t* Walk::child(const Field& f, View v, const uint8_t* p, uint32_t levels) const {
   if (f.extension || (v->type_no & (ZCRPC_HEAD_MERGED | ZCRPC_HEAD_ROOT))) return nullptr;
   if (!(p = varint(p, element_tag(&f)))) return nullptr;
   if (input + v->start != p) return nullptr;
@@ -162,7 +166,7 @@ const uint8_t* Same::child(const Field& f, View v, const uint8_t* p, uint32_t le
   return p && size_t(p - q) == n ? p : nullptr;
 }
 
-const uint8_t* Same::repeated(const Field& f, const zcrpc_run& run, const uint8_t* p, uint32_t levels) const {
+const uint8_t* Walk::repeated(const Field& f, const zcrpc_run& run, const uint8_t* p, uint32_t levels) const {
   const bool borrowed = run.offset & ZCRPC_ELSEWHERE;
   if (f.is_map()) return map(f, run, p);
   if (schema::is_message(f.kind)) {
@@ -187,7 +191,7 @@ const uint8_t* Same::repeated(const Field& f, const zcrpc_run& run, const uint8_
   return p;
 }
 
-const uint8_t* Same::packed(const Field& f, const uint8_t* data, uint32_t n, const uint8_t* p) const {
+const uint8_t* Walk::packed(const Field& f, const uint8_t* data, uint32_t n, const uint8_t* p) const {
   const uint32_t wire = kWireOf[uint8_t(f.kind)], width = schema::slot_width(f.kind);
   if (!(p = varint(p, length_tag(&f)))) return nullptr;
   if (wire == 1 || wire == 5) {
@@ -204,7 +208,7 @@ const uint8_t* Same::packed(const Field& f, const uint8_t* data, uint32_t n, con
 }
 
 // Maps from strings to strings; others are left to the walk that writes.
-const uint8_t* Same::map(const Field& f, const zcrpc_run& run, const uint8_t* p) const {
+const uint8_t* Walk::map(const Field& f, const zcrpc_run& run, const uint8_t* p) const {
   const Field *key = f.map_key(), *val = f.map_value();
   const uint32_t tag = length_tag(&f);
   if (!schema::is_string(key->kind) || !schema::is_string(val->kind) || tag >= 0x80) return nullptr;
@@ -224,7 +228,7 @@ const uint8_t* Same::map(const Field& f, const zcrpc_run& run, const uint8_t* p)
       continue;
     }
     const size_t size = 2 + wire::varint_size(k.len) + k.len + wire::varint_size(v.len) + v.len;
-    p = number(p, tag, size);
+    p = tagged(p, tag, size);
     if (p) p = string(p, 1 << 3 | 2, k);
     if (p) p = string(p, 2 << 3 | 2, v);
     if (!p) return nullptr;
@@ -232,14 +236,26 @@ const uint8_t* Same::map(const Field& f, const zcrpc_run& run, const uint8_t* p)
   return p;
 }
 
+// What generated comparers ask.
+const Walk* walk_of(const zcrpc_same* s) { return static_cast<const Walk*>(s); }
+const uint8_t* field_of(const zcrpc_same* s, const uint8_t* p, const void* m, uint32_t field, uint32_t depth) {
+  const auto v = static_cast<View>(m);
+  return walk_of(s)->if_set(schema::type_of(v)->fields[field], v, p, depth);
+}
+const uint8_t* number_at(const zcrpc_same* s, const uint8_t* p, uint32_t tag, uint64_t v) { return walk_of(s)->tagged(p, tag, v); }
+const uint8_t* rest_of(const zcrpc_same* s, const uint8_t* p, const void* m) { return walk_of(s)->unknown(static_cast<View>(m), p); }
+
 }  // namespace
 
-bool comes_as_written(View v, base::Slice* bytes) {
+bool comes_as_written(View v, base::Slice* bytes, zcrpc_same_fn* same) {
   if (!schema::encoded(v, bytes)) return false;
   const zcrpc_index* index = schema::index_of(v);
   const uint8_t* input = schema::input_of(v);
-  const Same same{input, input + index->input_len, reinterpret_cast<const uint8_t*>(index)};
-  return same.message(v, schema::type_of(v), bytes->data, kDeepest) == bytes->end();
+  Walk walk;
+  static_cast<zcrpc_same&>(walk) = {input, input + index->input_len, reinterpret_cast<const uint8_t*>(index), field_of, number_at, rest_of};
+  const uint8_t* p = same ? same(&walk, bytes->data, schema::bytes_of(v), kDeepest)
+                          : walk.message(v, schema::type_of(v), bytes->data, kDeepest);
+  return p == bytes->end();
 }
 
 }  // namespace zcrpc::encode

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-HEADERS = ['zcrpc/layout.h', 'zcrpc.h', 'zcrpc/codegen.h', 'zcrpc/decode.h']
+HEADERS = ['zcrpc/layout.h', 'zcrpc.h', 'zcrpc/codegen.h', 'zcrpc/decode.h', 'zcrpc/encode_ops.h']
 
 
 def plain(path):

@@ -10,7 +10,7 @@ case "$test" in
     cmake --install "$build" --prefix "$stage" >/dev/null
     # What a package would hold; a file that is missing or too much is a mistake here, not at the packager's.
     cd "$stage"
-    for file in include/zcrpc.h include/zcrpc/layout.h include/zcrpc/codegen.h include/zcrpc/decode.h include/zcrpc/decode_ops.h "$libdir/libzcrpc.so" \
+    for file in include/zcrpc.h include/zcrpc/layout.h include/zcrpc/codegen.h include/zcrpc/decode.h include/zcrpc/decode_ops.h include/zcrpc/encode_ops.h "$libdir/libzcrpc.so" \
       "$libdir/libzcrpc.so.0" "$libdir/libzcrpc.a" "$libdir/pkgconfig/zcrpc.pc" "$libdir/cmake/zcrpc/zcrpc-config.cmake" \
       "$libdir/cmake/zcrpc/ZcrpcGenerate.cmake" bin/zcrpc bin/protoc-gen-zcrpc bin/protoc-gen-zcrpc-c; do
       [ -e "$file" ] || { echo "not installed: $file"; exit 1; }

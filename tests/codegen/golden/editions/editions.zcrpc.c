@@ -86,6 +86,29 @@ static const zcrpc_decoders editions_editions_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_editions_Message_Inner;
+static zcrpc_same_fn zcrpc_same_editions_Required;
+static const uint8_t *zcrpc_same_editions_Message_Inner(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  if (!(p = s->field(s, p, m, 1, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_editions_Required(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file editions_editions_file = {
   sizeof(zcrpc_file), 1, 1, 3, "editions/editions.proto", editions_editions_descriptor, sizeof editions_editions_descriptor,
   NULL, editions_editions_message_names, editions_editions_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -131,6 +154,9 @@ zcrpc_encoder *editions_Message_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&editions_editions_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void editions_Message_copy(editions_Message_writer *w, const editions_Message *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, editions_Message_view(m), NULL);
+}
 
 const editions_Message_Inner *editions_Message_Inner_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return editions_Message_Inner_of(zcrpc_file_decode(&editions_editions_file, 1, data, len, NULL, a, err));
@@ -142,6 +168,9 @@ zcrpc_encoder *editions_Message_Inner_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&editions_editions_file, 1, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void editions_Message_Inner_copy(editions_Message_Inner_writer *w, const editions_Message_Inner *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, editions_Message_Inner_view(m), ZCRPC_SAME_OF(editions_Message_Inner));
+}
 
 const editions_Required *editions_Required_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return editions_Required_of(zcrpc_file_decode(&editions_editions_file, 2, data, len, NULL, a, err));
@@ -152,6 +181,9 @@ const editions_Required *editions_Required_decode_buffer(zcrpc_buffer *b, zcrpc_
 zcrpc_encoder *editions_Required_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&editions_editions_file, 2, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void editions_Required_copy(editions_Required_writer *w, const editions_Required *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, editions_Required_view(m), ZCRPC_SAME_OF(editions_Required));
 }
 
 #else /* included by itself, above */

@@ -53,6 +53,30 @@ static const zcrpc_decoders editions_newest_editions_newest_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_editions_newest_Message;
+static zcrpc_same_fn zcrpc_same_editions_newest_Message_Inner;
+static const uint8_t *zcrpc_same_editions_newest_Message(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 32)))) return NULL;
+  if (!(p = s->field(s, p, m, 1, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 2, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_editions_newest_Message_Inner(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = zcrpc_same_string(s, p, m + 16, 10, 0))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file editions_newest_editions_newest_file = {
   sizeof(zcrpc_file), 1, 1, 2, "editions/newest.proto", editions_newest_editions_newest_descriptor, sizeof editions_newest_editions_newest_descriptor,
   NULL, editions_newest_editions_newest_message_names, editions_newest_editions_newest_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -68,6 +92,9 @@ zcrpc_encoder *editions_newest_Message_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&editions_newest_editions_newest_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void editions_newest_Message_copy(editions_newest_Message_writer *w, const editions_newest_Message *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, editions_newest_Message_view(m), ZCRPC_SAME_OF(editions_newest_Message));
+}
 
 const editions_newest_Message_Inner *editions_newest_Message_Inner_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return editions_newest_Message_Inner_of(zcrpc_file_decode(&editions_newest_editions_newest_file, 1, data, len, NULL, a, err));
@@ -78,6 +105,9 @@ const editions_newest_Message_Inner *editions_newest_Message_Inner_decode_buffer
 zcrpc_encoder *editions_newest_Message_Inner_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&editions_newest_editions_newest_file, 1, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void editions_newest_Message_Inner_copy(editions_newest_Message_Inner_writer *w, const editions_newest_Message_Inner *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, editions_newest_Message_Inner_view(m), ZCRPC_SAME_OF(editions_newest_Message_Inner));
 }
 
 #else /* included by itself, above */

@@ -75,6 +75,23 @@ static const zcrpc_decoders ext_base_ext_base_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_ext_base_Holder;
+static const uint8_t *zcrpc_same_ext_base_Holder(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = s->field(s, p, m, 0, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 1, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file ext_base_ext_base_file = {
   sizeof(zcrpc_file), 1, 1, 4, "ext/base.proto", ext_base_ext_base_descriptor, sizeof ext_base_ext_base_descriptor,
   NULL, ext_base_ext_base_message_names, ext_base_ext_base_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -90,6 +107,9 @@ zcrpc_encoder *ext_base_Base_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&ext_base_ext_base_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void ext_base_Base_copy(ext_base_Base_writer *w, const ext_base_Base *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, ext_base_Base_view(m), NULL);
+}
 
 const ext_base_Holder *ext_base_Holder_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return ext_base_Holder_of(zcrpc_file_decode(&ext_base_ext_base_file, 1, data, len, NULL, a, err));
@@ -100,6 +120,9 @@ const ext_base_Holder *ext_base_Holder_decode_buffer(zcrpc_buffer *b, zcrpc_aren
 zcrpc_encoder *ext_base_Holder_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&ext_base_ext_base_file, 1, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void ext_base_Holder_copy(ext_base_Holder_writer *w, const ext_base_Holder *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, ext_base_Holder_view(m), ZCRPC_SAME_OF(ext_base_Holder));
 }
 
 const ext_base_Set *ext_base_Set_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -112,6 +135,9 @@ zcrpc_encoder *ext_base_Set_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&ext_base_ext_base_file, 2, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void ext_base_Set_copy(ext_base_Set_writer *w, const ext_base_Set *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, ext_base_Set_view(m), NULL);
+}
 
 const ext_base_Wide *ext_base_Wide_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return ext_base_Wide_of(zcrpc_file_decode(&ext_base_ext_base_file, 3, data, len, NULL, a, err));
@@ -122,6 +148,9 @@ const ext_base_Wide *ext_base_Wide_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a
 zcrpc_encoder *ext_base_Wide_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&ext_base_ext_base_file, 3, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void ext_base_Wide_copy(ext_base_Wide_writer *w, const ext_base_Wide *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, ext_base_Wide_view(m), NULL);
 }
 
 #else /* included by itself, above */

@@ -124,6 +124,41 @@ static const zcrpc_decoders ext_more_ext_more_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_ext_more_Note;
+static zcrpc_same_fn zcrpc_same_ext_more_Grouped;
+static zcrpc_same_fn zcrpc_same_ext_more_Scope;
+static zcrpc_same_fn zcrpc_same_ext_more_Annotated;
+static const uint8_t *zcrpc_same_ext_more_Note(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_string(s, p, m + 16, 10, 1))) return NULL;
+  if (!(p = zcrpc_same_run(s, p, m + 24, 18, zcrpc_same_ext_more_Note, depth, 32))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_ext_more_Grouped(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_ext_more_Scope(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_ext_more_Annotated(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file ext_more_ext_more_file = {
   sizeof(zcrpc_file), 1, 1, 4, "ext/more.proto", ext_more_ext_more_descriptor, sizeof ext_more_ext_more_descriptor,
   ext_more_ext_more_imports, ext_more_ext_more_message_names, ext_more_ext_more_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -154,6 +189,9 @@ zcrpc_encoder *ext_more_Note_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&ext_more_ext_more_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void ext_more_Note_copy(ext_more_Note_writer *w, const ext_more_Note *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, ext_more_Note_view(m), ZCRPC_SAME_OF(ext_more_Note));
+}
 
 const ext_more_Grouped *ext_more_Grouped_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return ext_more_Grouped_of(zcrpc_file_decode(&ext_more_ext_more_file, 1, data, len, NULL, a, err));
@@ -164,6 +202,9 @@ const ext_more_Grouped *ext_more_Grouped_decode_buffer(zcrpc_buffer *b, zcrpc_ar
 zcrpc_encoder *ext_more_Grouped_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&ext_more_ext_more_file, 1, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void ext_more_Grouped_copy(ext_more_Grouped_writer *w, const ext_more_Grouped *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, ext_more_Grouped_view(m), ZCRPC_SAME_OF(ext_more_Grouped));
 }
 
 const ext_more_Scope *ext_more_Scope_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -176,6 +217,9 @@ zcrpc_encoder *ext_more_Scope_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&ext_more_ext_more_file, 2, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void ext_more_Scope_copy(ext_more_Scope_writer *w, const ext_more_Scope *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, ext_more_Scope_view(m), ZCRPC_SAME_OF(ext_more_Scope));
+}
 
 const ext_more_Annotated *ext_more_Annotated_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return ext_more_Annotated_of(zcrpc_file_decode(&ext_more_ext_more_file, 3, data, len, NULL, a, err));
@@ -186,6 +230,9 @@ const ext_more_Annotated *ext_more_Annotated_decode_buffer(zcrpc_buffer *b, zcrp
 zcrpc_encoder *ext_more_Annotated_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&ext_more_ext_more_file, 3, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void ext_more_Annotated_copy(ext_more_Annotated_writer *w, const ext_more_Annotated *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, ext_more_Annotated_view(m), ZCRPC_SAME_OF(ext_more_Annotated));
 }
 
 #else /* included by itself, above */

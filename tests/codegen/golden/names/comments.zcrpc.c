@@ -44,6 +44,26 @@ static const zcrpc_decoders names_comments_names_comments_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_names_comments_Evil;
+static const uint8_t *zcrpc_same_names_comments_Evil(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 20) && !(p = zcrpc_same_number(s, p, 16, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 20)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 24) && !(p = zcrpc_same_number(s, p, 24, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 24)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 28) && !(p = zcrpc_same_number(s, p, 32, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 28)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 32) && !(p = zcrpc_same_number(s, p, 40, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 32)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file names_comments_names_comments_file = {
   sizeof(zcrpc_file), 1, 1, 1, "names/comments.proto", names_comments_names_comments_descriptor, sizeof names_comments_names_comments_descriptor,
   NULL, names_comments_names_comments_message_names, names_comments_names_comments_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -58,6 +78,9 @@ const names_comments_Evil *names_comments_Evil_decode_buffer(zcrpc_buffer *b, zc
 zcrpc_encoder *names_comments_Evil_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_comments_names_comments_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void names_comments_Evil_copy(names_comments_Evil_writer *w, const names_comments_Evil *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_comments_Evil_view(m), ZCRPC_SAME_OF(names_comments_Evil));
 }
 
 #else /* included by itself, above */

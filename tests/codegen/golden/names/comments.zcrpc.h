@@ -44,7 +44,7 @@ static inline int32_t names_comments_Evil_c(const names_comments_Evil *m) { retu
 static inline int32_t names_comments_Evil_d(const names_comments_Evil *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 28), 0); }
 /* right to left  override, and isolate */
 static inline int32_t names_comments_Evil_e(const names_comments_Evil *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 32), 0); }
-static inline void names_comments_Evil_copy(names_comments_Evil_writer *w, const names_comments_Evil *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_comments_Evil_view(m)); }
+void names_comments_Evil_copy(names_comments_Evil_writer *w, const names_comments_Evil *m); /* zcrpc_encoder_put_fields */
 static inline void names_comments_Evil_end(names_comments_Evil_writer *w) { zcrpc_gen_end(w); }
 static inline void names_comments_Evil_put_a(names_comments_Evil_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 static inline void names_comments_Evil_put_b(names_comments_Evil_writer *w, int32_t v) { zcrpc_gen_put_int(w, 2, v); }

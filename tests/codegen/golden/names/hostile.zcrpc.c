@@ -101,6 +101,107 @@ static const zcrpc_decoders names_hostile_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_int_;
+static zcrpc_same_fn zcrpc_same_class_;
+static zcrpc_same_fn zcrpc_same_zcrpc_view_;
+static zcrpc_same_fn zcrpc_same_x_lead;
+static zcrpc_same_fn zcrpc_same_m_;
+static zcrpc_same_fn zcrpc_same_errno_;
+static zcrpc_same_fn zcrpc_same_Foo;
+static zcrpc_same_fn zcrpc_same_Foo_bar_;
+static zcrpc_same_fn zcrpc_same_Foo_writer_;
+static zcrpc_same_fn zcrpc_same_Foo_writer__;
+static zcrpc_same_fn zcrpc_same_Foo_bar;
+static zcrpc_same_fn zcrpc_same_Foo_of_view;
+static zcrpc_same_fn zcrpc_same_Foo_of_;
+static const uint8_t *zcrpc_same_int_(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_class_(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = zcrpc_same_string(s, p, m + 16, 10, 0))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_zcrpc_view_(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_x_lead(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_m_(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = zcrpc_same_sub(s, p, m + 16, 10, zcrpc_same_m_, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_errno_(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_Foo(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 32) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 32)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 36) && !(p = zcrpc_same_number(s, p, 16, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 36)))) return NULL;
+  if (!(p = s->field(s, p, m, 2, depth))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 40) && !(p = zcrpc_same_number(s, p, 32, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 40)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 44) && !(p = zcrpc_same_number(s, p, 40, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 44)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 48) && !(p = zcrpc_same_number(s, p, 48, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 48)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 52) && !(p = zcrpc_same_number(s, p, 56, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 52)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 56) && !(p = zcrpc_same_number(s, p, 64, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 56)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 60) && !(p = zcrpc_same_number(s, p, 72, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 60)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 64) && !(p = zcrpc_same_number(s, p, 80, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 64)))) return NULL;
+  if (m[76] && !(p = zcrpc_same_number(s, p, 88, m[76]))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 68) && !(p = zcrpc_same_number(s, p, 96, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 68)))) return NULL;
+  if (zcrpc_same_u32(m + 72) == 13 && !(p = zcrpc_same_string(s, p, m + 24, 106, 1))) return NULL;
+  if (zcrpc_same_u32(m + 72) == 14 && !(p = zcrpc_same_sub(s, p, m + 24, 114, zcrpc_same_Foo, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_Foo_bar_(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_Foo_writer_(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_Foo_writer__(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_Foo_bar(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_Foo_of_view(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_Foo_of_(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file names_hostile_file = {
   sizeof(zcrpc_file), 1, 1, 13, "names/hostile.proto", names_hostile_descriptor, sizeof names_hostile_descriptor,
   NULL, names_hostile_message_names, names_hostile_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -146,6 +247,9 @@ zcrpc_encoder *int__encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void int__copy(int__writer *w, const int_ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, int__view(m), ZCRPC_SAME_OF(int_));
+}
 
 const class_ *class__decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return class__of(zcrpc_file_decode(&names_hostile_file, 1, data, len, NULL, a, err));
@@ -156,6 +260,9 @@ const class_ *class__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error 
 zcrpc_encoder *class__encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 1, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void class__copy(class__writer *w, const class_ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, class__view(m), ZCRPC_SAME_OF(class_));
 }
 
 const zcrpc_view_ *zcrpc_view__decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -168,6 +275,9 @@ zcrpc_encoder *zcrpc_view__encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 2, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void zcrpc_view__copy(zcrpc_view__writer *w, const zcrpc_view_ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, zcrpc_view__view(m), ZCRPC_SAME_OF(zcrpc_view_));
+}
 
 const x_lead *x_lead_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return x_lead_of(zcrpc_file_decode(&names_hostile_file, 3, data, len, NULL, a, err));
@@ -178,6 +288,9 @@ const x_lead *x_lead_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error 
 zcrpc_encoder *x_lead_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 3, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void x_lead_copy(x_lead_writer *w, const x_lead *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, x_lead_view(m), ZCRPC_SAME_OF(x_lead));
 }
 
 const m_ *m__decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -190,6 +303,9 @@ zcrpc_encoder *m__encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 4, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void m__copy(m__writer *w, const m_ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, m__view(m), ZCRPC_SAME_OF(m_));
+}
 
 const errno_ *errno__decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return errno__of(zcrpc_file_decode(&names_hostile_file, 5, data, len, NULL, a, err));
@@ -200,6 +316,9 @@ const errno_ *errno__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_error 
 zcrpc_encoder *errno__encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 5, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void errno__copy(errno__writer *w, const errno_ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, errno__view(m), ZCRPC_SAME_OF(errno_));
 }
 
 const Foo *Foo_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -212,6 +331,9 @@ zcrpc_encoder *Foo_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 6, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void Foo_copy(Foo_writer *w, const Foo *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, Foo_view(m), ZCRPC_SAME_OF(Foo));
+}
 
 const Foo_bar_ *Foo_bar__decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return Foo_bar__of(zcrpc_file_decode(&names_hostile_file, 7, data, len, NULL, a, err));
@@ -222,6 +344,9 @@ const Foo_bar_ *Foo_bar__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_er
 zcrpc_encoder *Foo_bar__encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 7, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void Foo_bar__copy(Foo_bar__writer *w, const Foo_bar_ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, Foo_bar__view(m), ZCRPC_SAME_OF(Foo_bar_));
 }
 
 const Foo_writer_ *Foo_writer__decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -234,6 +359,9 @@ zcrpc_encoder *Foo_writer__encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 8, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void Foo_writer__copy(Foo_writer__writer *w, const Foo_writer_ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, Foo_writer__view(m), ZCRPC_SAME_OF(Foo_writer_));
+}
 
 const Foo_writer__ *Foo_writer___decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return Foo_writer___of(zcrpc_file_decode(&names_hostile_file, 9, data, len, NULL, a, err));
@@ -244,6 +372,9 @@ const Foo_writer__ *Foo_writer___decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, 
 zcrpc_encoder *Foo_writer___encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 9, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void Foo_writer___copy(Foo_writer___writer *w, const Foo_writer__ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, Foo_writer___view(m), ZCRPC_SAME_OF(Foo_writer__));
 }
 
 const Foo_bar *Foo_bar_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -256,6 +387,9 @@ zcrpc_encoder *Foo_bar_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 10, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void Foo_bar_copy(Foo_bar_writer *w, const Foo_bar *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, Foo_bar_view(m), ZCRPC_SAME_OF(Foo_bar));
+}
 
 const Foo_of_view *Foo_of_view_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return Foo_of_view_of(zcrpc_file_decode(&names_hostile_file, 11, data, len, NULL, a, err));
@@ -267,6 +401,9 @@ zcrpc_encoder *Foo_of_view_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 11, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void Foo_of_view_copy(Foo_of_view_writer *w, const Foo_of_view *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, Foo_of_view_view(m), ZCRPC_SAME_OF(Foo_of_view));
+}
 
 const Foo_of_ *Foo_of__decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return Foo_of__of(zcrpc_file_decode(&names_hostile_file, 12, data, len, NULL, a, err));
@@ -277,6 +414,9 @@ const Foo_of_ *Foo_of__decode_buffer(zcrpc_buffer *b, zcrpc_arena *a, zcrpc_erro
 zcrpc_encoder *Foo_of__encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_hostile_file, 12, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void Foo_of__copy(Foo_of__writer *w, const Foo_of_ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, Foo_of__view(m), ZCRPC_SAME_OF(Foo_of_));
 }
 
 zcrpc_call *register__delete__open(zcrpc_channel *ch, const zcrpc_options *o, zcrpc_error **err) {

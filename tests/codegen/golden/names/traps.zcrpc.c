@@ -139,6 +139,85 @@ static const zcrpc_decoders names_traps_names_traps_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_names_traps_Clock;
+static zcrpc_same_fn zcrpc_same_names_traps_FooView;
+static zcrpc_same_fn zcrpc_same_names_traps_Foo;
+static zcrpc_same_fn zcrpc_same_names_traps_Foo_View;
+static zcrpc_same_fn zcrpc_same_names_traps_Foo_view_;
+static zcrpc_same_fn zcrpc_same_names_traps_Foo_view_writer;
+static zcrpc_same_fn zcrpc_same_names_traps_Outer;
+static zcrpc_same_fn zcrpc_same_names_traps_Outer_Inner;
+static zcrpc_same_fn zcrpc_same_names_traps_ext_NUMBER;
+static zcrpc_same_fn zcrpc_same_names_traps_Scope;
+static const uint8_t *zcrpc_same_names_traps_Clock(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = s->field(s, p, m, 0, depth))) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 16, zcrpc_same_u64(m + 16)))) return NULL;
+  if (zcrpc_same_bit(m, 1) && !(p = zcrpc_same_number(s, p, 24, zcrpc_same_u64(m + 24)))) return NULL;
+  if (!(p = s->field(s, p, m, 3, depth))) return NULL;
+  if (zcrpc_same_bit(m, 2) && !(p = zcrpc_same_number(s, p, 40, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 40)))) return NULL;
+  if (zcrpc_same_bit(m, 3) && !(p = zcrpc_same_number(s, p, 48, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 44)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_names_traps_FooView(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_names_traps_Foo(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_names_traps_Foo_View(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_names_traps_Foo_view_(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_names_traps_Foo_view_writer(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_names_traps_Outer(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_u32(m + 16) == 1 && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 20)))) return NULL;
+  if (zcrpc_same_u32(m + 16) == 2 && !(p = zcrpc_same_sub(s, p, m + 20, 18, zcrpc_same_names_traps_Outer_Inner, depth))) return NULL;
+  if (!(p = zcrpc_same_sub(s, p, m + 24, 26, zcrpc_same_names_traps_Outer_Inner, depth))) return NULL;
+  if (zcrpc_same_u32(m + 28) == 4 && !(p = zcrpc_same_number(s, p, 32, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 32)))) return NULL;
+  if (zcrpc_same_u32(m + 28) == 5 && !(p = zcrpc_same_number(s, p, 40, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 32)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_names_traps_Outer_Inner(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = zcrpc_same_sub(s, p, m + 16, 10, zcrpc_same_names_traps_Outer, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_names_traps_ext_NUMBER(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_names_traps_Scope(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file names_traps_names_traps_file = {
   sizeof(zcrpc_file), 1, 1, 11, "names/traps.proto", names_traps_names_traps_descriptor, sizeof names_traps_names_traps_descriptor,
   names_traps_names_traps_imports, names_traps_names_traps_message_names, names_traps_names_traps_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -171,6 +250,9 @@ zcrpc_encoder *names_traps_Clock_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void names_traps_Clock_copy(names_traps_Clock_writer *w, const names_traps_Clock *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_Clock_view(m), ZCRPC_SAME_OF(names_traps_Clock));
+}
 
 const names_traps_self *names_traps_self_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return names_traps_self_of(zcrpc_file_decode(&names_traps_names_traps_file, 1, data, len, NULL, a, err));
@@ -181,6 +263,9 @@ const names_traps_self *names_traps_self_decode_buffer(zcrpc_buffer *b, zcrpc_ar
 zcrpc_encoder *names_traps_self_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 1, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void names_traps_self_copy(names_traps_self_writer *w, const names_traps_self *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_self_view(m), NULL);
 }
 
 const names_traps_FooView *names_traps_FooView_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -193,6 +278,9 @@ zcrpc_encoder *names_traps_FooView_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 2, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void names_traps_FooView_copy(names_traps_FooView_writer *w, const names_traps_FooView *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_FooView_view(m), ZCRPC_SAME_OF(names_traps_FooView));
+}
 
 const names_traps_Foo *names_traps_Foo_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return names_traps_Foo_of(zcrpc_file_decode(&names_traps_names_traps_file, 3, data, len, NULL, a, err));
@@ -203,6 +291,9 @@ const names_traps_Foo *names_traps_Foo_decode_buffer(zcrpc_buffer *b, zcrpc_aren
 zcrpc_encoder *names_traps_Foo_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 3, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void names_traps_Foo_copy(names_traps_Foo_writer *w, const names_traps_Foo *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_Foo_view(m), ZCRPC_SAME_OF(names_traps_Foo));
 }
 
 const names_traps_Foo_View *names_traps_Foo_View_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -215,6 +306,9 @@ zcrpc_encoder *names_traps_Foo_View_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 4, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void names_traps_Foo_View_copy(names_traps_Foo_View_writer *w, const names_traps_Foo_View *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_Foo_View_view(m), ZCRPC_SAME_OF(names_traps_Foo_View));
+}
 
 const names_traps_Foo_view_ *names_traps_Foo_view__decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return names_traps_Foo_view__of(zcrpc_file_decode(&names_traps_names_traps_file, 5, data, len, NULL, a, err));
@@ -225,6 +319,9 @@ const names_traps_Foo_view_ *names_traps_Foo_view__decode_buffer(zcrpc_buffer *b
 zcrpc_encoder *names_traps_Foo_view__encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 5, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void names_traps_Foo_view__copy(names_traps_Foo_view__writer *w, const names_traps_Foo_view_ *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_Foo_view__view(m), ZCRPC_SAME_OF(names_traps_Foo_view_));
 }
 
 const names_traps_Foo_view_writer *names_traps_Foo_view_writer_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -237,6 +334,9 @@ zcrpc_encoder *names_traps_Foo_view_writer_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 6, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void names_traps_Foo_view_writer_copy(names_traps_Foo_view_writer_writer *w, const names_traps_Foo_view_writer *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_Foo_view_writer_view(m), ZCRPC_SAME_OF(names_traps_Foo_view_writer));
+}
 
 const names_traps_Outer *names_traps_Outer_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return names_traps_Outer_of(zcrpc_file_decode(&names_traps_names_traps_file, 7, data, len, NULL, a, err));
@@ -247,6 +347,9 @@ const names_traps_Outer *names_traps_Outer_decode_buffer(zcrpc_buffer *b, zcrpc_
 zcrpc_encoder *names_traps_Outer_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 7, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void names_traps_Outer_copy(names_traps_Outer_writer *w, const names_traps_Outer *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_Outer_view(m), ZCRPC_SAME_OF(names_traps_Outer));
 }
 
 const names_traps_Outer_Inner *names_traps_Outer_Inner_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -259,6 +362,9 @@ zcrpc_encoder *names_traps_Outer_Inner_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 8, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void names_traps_Outer_Inner_copy(names_traps_Outer_Inner_writer *w, const names_traps_Outer_Inner *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_Outer_Inner_view(m), ZCRPC_SAME_OF(names_traps_Outer_Inner));
+}
 
 const names_traps_ext_NUMBER *names_traps_ext_NUMBER_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return names_traps_ext_NUMBER_of(zcrpc_file_decode(&names_traps_names_traps_file, 9, data, len, NULL, a, err));
@@ -270,6 +376,9 @@ zcrpc_encoder *names_traps_ext_NUMBER_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 9, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void names_traps_ext_NUMBER_copy(names_traps_ext_NUMBER_writer *w, const names_traps_ext_NUMBER *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_ext_NUMBER_view(m), ZCRPC_SAME_OF(names_traps_ext_NUMBER));
+}
 
 const names_traps_Scope *names_traps_Scope_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return names_traps_Scope_of(zcrpc_file_decode(&names_traps_names_traps_file, 10, data, len, NULL, a, err));
@@ -280,6 +389,9 @@ const names_traps_Scope *names_traps_Scope_decode_buffer(zcrpc_buffer *b, zcrpc_
 zcrpc_encoder *names_traps_Scope_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&names_traps_names_traps_file, 10, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void names_traps_Scope_copy(names_traps_Scope_writer *w, const names_traps_Scope *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, names_traps_Scope_view(m), ZCRPC_SAME_OF(names_traps_Scope));
 }
 
 zcrpc_call *names_traps_zcrpc_server_register__open(zcrpc_channel *ch, const zcrpc_options *o, zcrpc_error **err) {

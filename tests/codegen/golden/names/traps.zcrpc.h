@@ -109,7 +109,7 @@ static inline int32_t names_traps_Clock_n_value(const names_traps_Clock *m) { re
 static inline int32_t names_traps_Clock_has_n_value(const names_traps_Clock *m) { return zcrpc_gen_bit(m, 2); }
 static inline int32_t names_traps_Clock_n_value_(const names_traps_Clock *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 44), 0); }
 static inline int32_t names_traps_Clock_has_n_value_(const names_traps_Clock *m) { return zcrpc_gen_bit(m, 3); }
-static inline void names_traps_Clock_copy(names_traps_Clock_writer *w, const names_traps_Clock *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Clock_view(m)); }
+void names_traps_Clock_copy(names_traps_Clock_writer *w, const names_traps_Clock *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_Clock_end(names_traps_Clock_writer *w) { zcrpc_gen_end(w); }
 static inline google_protobuf_Timestamp_writer *names_traps_Clock_begin_at(names_traps_Clock_writer *w) {
   zcrpc_gen_begin(w, 1, 0, 0);
@@ -178,7 +178,7 @@ static inline int32_t names_traps_self_FooBar_(const names_traps_self *m) { retu
 static inline int32_t names_traps_self_has_FooBar_(const names_traps_self *m) { return zcrpc_gen_bit(m, 6); }
 static inline int32_t names_traps_self_FOO_BAR__value(const names_traps_self *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 64), 0); }
 static inline int32_t names_traps_self_has_FOO_BAR__value(const names_traps_self *m) { return zcrpc_gen_bit(m, 7); }
-static inline void names_traps_self_copy(names_traps_self_writer *w, const names_traps_self *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_self_view(m)); }
+void names_traps_self_copy(names_traps_self_writer *w, const names_traps_self *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_self_end(names_traps_self_writer *w) { zcrpc_gen_end(w); }
 static inline names_traps_self_writer *names_traps_self_begin_self(names_traps_self_writer *w) {
   zcrpc_gen_begin(w, 1, 2, 0);
@@ -211,7 +211,7 @@ static inline const names_traps_FooView *names_traps_FooView_checked(const zcrpc
 static inline const zcrpc_type *names_traps_FooView_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_traps_names_traps_file, 2, err); }
 static inline int32_t names_traps_FooView_x(const names_traps_FooView *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_FooView_has_x(const names_traps_FooView *m) { return zcrpc_gen_bit(m, 0); }
-static inline void names_traps_FooView_copy(names_traps_FooView_writer *w, const names_traps_FooView *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_FooView_view(m)); }
+void names_traps_FooView_copy(names_traps_FooView_writer *w, const names_traps_FooView *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_FooView_end(names_traps_FooView_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_FooView_put_x(names_traps_FooView_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
@@ -227,7 +227,7 @@ static inline const names_traps_Foo *names_traps_Foo_checked(const zcrpc_view *v
 static inline const zcrpc_type *names_traps_Foo_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_traps_names_traps_file, 3, err); }
 static inline int32_t names_traps_Foo_view__(const names_traps_Foo *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Foo_has_view__(const names_traps_Foo *m) { return zcrpc_gen_bit(m, 0); }
-static inline void names_traps_Foo_copy(names_traps_Foo_writer *w, const names_traps_Foo *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Foo_view(m)); }
+void names_traps_Foo_copy(names_traps_Foo_writer *w, const names_traps_Foo *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_Foo_end(names_traps_Foo_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Foo_put_view__(names_traps_Foo_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
@@ -243,7 +243,7 @@ static inline const names_traps_Foo_View *names_traps_Foo_View_checked(const zcr
 static inline const zcrpc_type *names_traps_Foo_View_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_traps_names_traps_file, 4, err); }
 static inline int32_t names_traps_Foo_View_x(const names_traps_Foo_View *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Foo_View_has_x(const names_traps_Foo_View *m) { return zcrpc_gen_bit(m, 0); }
-static inline void names_traps_Foo_View_copy(names_traps_Foo_View_writer *w, const names_traps_Foo_View *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Foo_View_view(m)); }
+void names_traps_Foo_View_copy(names_traps_Foo_View_writer *w, const names_traps_Foo_View *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_Foo_View_end(names_traps_Foo_View_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Foo_View_put_x(names_traps_Foo_View_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
@@ -259,7 +259,7 @@ static inline const names_traps_Foo_view_ *names_traps_Foo_view__checked(const z
 static inline const zcrpc_type *names_traps_Foo_view__type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_traps_names_traps_file, 5, err); }
 static inline int32_t names_traps_Foo_view__x(const names_traps_Foo_view_ *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Foo_view__has_x(const names_traps_Foo_view_ *m) { return zcrpc_gen_bit(m, 0); }
-static inline void names_traps_Foo_view__copy(names_traps_Foo_view__writer *w, const names_traps_Foo_view_ *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Foo_view__view(m)); }
+void names_traps_Foo_view__copy(names_traps_Foo_view__writer *w, const names_traps_Foo_view_ *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_Foo_view__end(names_traps_Foo_view__writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Foo_view__put_x(names_traps_Foo_view__writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
@@ -275,7 +275,7 @@ static inline const names_traps_Foo_view_writer *names_traps_Foo_view_writer_che
 static inline const zcrpc_type *names_traps_Foo_view_writer_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_traps_names_traps_file, 6, err); }
 static inline int32_t names_traps_Foo_view_writer_x(const names_traps_Foo_view_writer *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Foo_view_writer_has_x(const names_traps_Foo_view_writer *m) { return zcrpc_gen_bit(m, 0); }
-static inline void names_traps_Foo_view_writer_copy(names_traps_Foo_view_writer_writer *w, const names_traps_Foo_view_writer *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Foo_view_writer_view(m)); }
+void names_traps_Foo_view_writer_copy(names_traps_Foo_view_writer_writer *w, const names_traps_Foo_view_writer *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_Foo_view_writer_end(names_traps_Foo_view_writer_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Foo_view_writer_put_x(names_traps_Foo_view_writer_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
@@ -303,7 +303,7 @@ static inline int32_t names_traps_Outer_has_has_which(const names_traps_Outer *m
 static inline uint32_t names_traps_Outer_which_inner_(const names_traps_Outer *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 16), 0); }
 /* The number of the member that is set, or 0. */
 static inline uint32_t names_traps_Outer_which_which(const names_traps_Outer *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 28), 0); }
-static inline void names_traps_Outer_copy(names_traps_Outer_writer *w, const names_traps_Outer *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Outer_view(m)); }
+void names_traps_Outer_copy(names_traps_Outer_writer *w, const names_traps_Outer *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_Outer_end(names_traps_Outer_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Outer_put_inner_(names_traps_Outer_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 static inline names_traps_Outer_Inner_writer *names_traps_Outer_begin_Inner1(names_traps_Outer_writer *w) {
@@ -331,7 +331,7 @@ static inline const names_traps_Outer_Inner *names_traps_Outer_Inner_checked(con
 static inline const zcrpc_type *names_traps_Outer_Inner_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_traps_names_traps_file, 8, err); }
 static inline const names_traps_Outer *names_traps_Outer_Inner_outer(const names_traps_Outer_Inner *m) { return (const names_traps_Outer *)zcrpc_gen_message(m, zcrpc_gen_at(m, 16)); }
 static inline int32_t names_traps_Outer_Inner_has_outer(const names_traps_Outer_Inner *m) { return zcrpc_gen_u32(zcrpc_gen_at(m, 16), 0) != 0; }
-static inline void names_traps_Outer_Inner_copy(names_traps_Outer_Inner_writer *w, const names_traps_Outer_Inner *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Outer_Inner_view(m)); }
+void names_traps_Outer_Inner_copy(names_traps_Outer_Inner_writer *w, const names_traps_Outer_Inner *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_Outer_Inner_end(names_traps_Outer_Inner_writer *w) { zcrpc_gen_end(w); }
 static inline names_traps_Outer_writer *names_traps_Outer_Inner_begin_outer(names_traps_Outer_Inner_writer *w) {
   zcrpc_gen_begin(w, 1, 6, 0);
@@ -351,7 +351,7 @@ static inline const names_traps_ext_NUMBER *names_traps_ext_NUMBER_checked(const
 static inline const zcrpc_type *names_traps_ext_NUMBER_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_traps_names_traps_file, 9, err); }
 static inline int32_t names_traps_ext_NUMBER_x(const names_traps_ext_NUMBER *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_ext_NUMBER_has_x(const names_traps_ext_NUMBER *m) { return zcrpc_gen_bit(m, 0); }
-static inline void names_traps_ext_NUMBER_copy(names_traps_ext_NUMBER_writer *w, const names_traps_ext_NUMBER *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_ext_NUMBER_view(m)); }
+void names_traps_ext_NUMBER_copy(names_traps_ext_NUMBER_writer *w, const names_traps_ext_NUMBER *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_ext_NUMBER_end(names_traps_ext_NUMBER_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_ext_NUMBER_put_x(names_traps_ext_NUMBER_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 
@@ -367,7 +367,7 @@ static inline const names_traps_Scope *names_traps_Scope_checked(const zcrpc_vie
 static inline const zcrpc_type *names_traps_Scope_type_in(zcrpc_file *with, zcrpc_error **err) { return zcrpc_gen_type_in(with, &names_traps_names_traps_file, 10, err); }
 static inline int32_t names_traps_Scope_ext_get_(const names_traps_Scope *m) { return zcrpc_gen_i32(zcrpc_gen_at(m, 16), 0); }
 static inline int32_t names_traps_Scope_has_ext_get_(const names_traps_Scope *m) { return zcrpc_gen_bit(m, 0); }
-static inline void names_traps_Scope_copy(names_traps_Scope_writer *w, const names_traps_Scope *m) { zcrpc_encoder_put_fields((zcrpc_encoder *)(void *)w, names_traps_Scope_view(m)); }
+void names_traps_Scope_copy(names_traps_Scope_writer *w, const names_traps_Scope *m); /* zcrpc_encoder_put_fields */
 static inline void names_traps_Scope_end(names_traps_Scope_writer *w) { zcrpc_gen_end(w); }
 static inline void names_traps_Scope_put_ext_get_(names_traps_Scope_writer *w, int32_t v) { zcrpc_gen_put_int(w, 1, v); }
 

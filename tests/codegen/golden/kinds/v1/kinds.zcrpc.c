@@ -232,6 +232,115 @@ static const zcrpc_decoders kinds_v1_kinds_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_kinds_v1_All;
+static zcrpc_same_fn zcrpc_same_kinds_v1_Leaf;
+static zcrpc_same_fn zcrpc_same_kinds_v1_Optional;
+static zcrpc_same_fn zcrpc_same_kinds_v1_Repeated;
+static zcrpc_same_fn zcrpc_same_kinds_v1_Maps;
+static zcrpc_same_fn zcrpc_same_kinds_v1_Oneof;
+static zcrpc_same_fn zcrpc_same_kinds_v1_Empty;
+static const uint8_t *zcrpc_same_kinds_v1_All(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = s->field(s, p, m, 0, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 1, depth))) return NULL;
+  if (zcrpc_same_u64(m + 24) && !(p = zcrpc_same_number(s, p, 24, zcrpc_same_u64(m + 24)))) return NULL;
+  if (zcrpc_same_u64(m + 32) && !(p = zcrpc_same_number(s, p, 32, zcrpc_same_u64(m + 32)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 84) && !(p = zcrpc_same_number(s, p, 40, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 84)))) return NULL;
+  if (!(p = s->field(s, p, m, 5, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 6, depth))) return NULL;
+  if (m[124] && !(p = zcrpc_same_number(s, p, 64, m[124]))) return NULL;
+  if (!(p = zcrpc_same_string(s, p, m + 48, 74, 0))) return NULL;
+  if (!(p = zcrpc_same_string(s, p, m + 56, 98, 0))) return NULL;
+  if (zcrpc_same_u32(m + 92) && !(p = zcrpc_same_number(s, p, 104, zcrpc_same_u32(m + 92)))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 96) && !(p = zcrpc_same_number(s, p, 112, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 96)))) return NULL;
+  if (!(p = s->field(s, p, m, 12, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 13, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 14, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 15, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 16, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 17, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 18, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 19, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_kinds_v1_Leaf(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = zcrpc_same_string(s, p, m + 16, 10, 0))) return NULL;
+  if ((uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 24) && !(p = zcrpc_same_number(s, p, 16, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 24)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_kinds_v1_Optional(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = s->field(s, p, m, 0, depth))) return NULL;
+  if (zcrpc_same_bit(m, 1) && !(p = zcrpc_same_number(s, p, 24, zcrpc_same_u64(m + 24)))) return NULL;
+  if (zcrpc_same_bit(m, 2) && !(p = zcrpc_same_number(s, p, 32, zcrpc_same_u32(m + 48)))) return NULL;
+  if (zcrpc_same_bit(m, 3) && !(p = zcrpc_same_number(s, p, 64, m[60]))) return NULL;
+  if (zcrpc_same_bit(m, 4) && !(p = zcrpc_same_string(s, p, m + 32, 74, 1))) return NULL;
+  if (zcrpc_same_bit(m, 5) && !(p = zcrpc_same_string(s, p, m + 40, 98, 1))) return NULL;
+  if (zcrpc_same_bit(m, 6) && !(p = zcrpc_same_number(s, p, 112, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 52)))) return NULL;
+  if (!(p = s->field(s, p, m, 7, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_kinds_v1_Repeated(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = s->field(s, p, m, 0, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 1, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 2, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 3, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 4, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 5, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 6, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 7, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 8, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 9, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 10, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 11, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 12, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 13, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 14, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 15, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 16, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 17, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 18, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_kinds_v1_Maps(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = zcrpc_same_map(s, p, m + 16, 10))) return NULL;
+  if (!(p = s->field(s, p, m, 1, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 2, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 3, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 4, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 5, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 6, depth))) return NULL;
+  if (!(p = s->field(s, p, m, 7, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_kinds_v1_Oneof(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = zcrpc_same_string(s, p, m + 16, 10, 0))) return NULL;
+  if (zcrpc_same_u32(m + 40) == 2 && !(p = zcrpc_same_number(s, p, 16, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 24)))) return NULL;
+  if (zcrpc_same_u32(m + 40) == 3 && !(p = zcrpc_same_string(s, p, m + 24, 26, 1))) return NULL;
+  if (zcrpc_same_u32(m + 40) == 4 && !(p = zcrpc_same_sub(s, p, m + 24, 34, zcrpc_same_kinds_v1_Leaf, depth))) return NULL;
+  if (zcrpc_same_u32(m + 40) == 5 && !(p = zcrpc_same_number(s, p, 40, m[24]))) return NULL;
+  if (!(p = s->field(s, p, m, 5, depth))) return NULL;
+  if (zcrpc_same_u64(m + 32) && !(p = zcrpc_same_number(s, p, 56, zcrpc_same_u64(m + 32)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_kinds_v1_Empty(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file kinds_v1_kinds_file = {
   sizeof(zcrpc_file), 1, 1, 8, "kinds/v1/kinds.proto", kinds_v1_kinds_descriptor, sizeof kinds_v1_kinds_descriptor,
   kinds_v1_kinds_imports, kinds_v1_kinds_message_names, kinds_v1_kinds_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -264,6 +373,9 @@ zcrpc_encoder *kinds_v1_All_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_v1_kinds_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void kinds_v1_All_copy(kinds_v1_All_writer *w, const kinds_v1_All *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_v1_All_view(m), ZCRPC_SAME_OF(kinds_v1_All));
+}
 
 const kinds_v1_Leaf *kinds_v1_Leaf_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return kinds_v1_Leaf_of(zcrpc_file_decode(&kinds_v1_kinds_file, 1, data, len, NULL, a, err));
@@ -274,6 +386,9 @@ const kinds_v1_Leaf *kinds_v1_Leaf_decode_buffer(zcrpc_buffer *b, zcrpc_arena *a
 zcrpc_encoder *kinds_v1_Leaf_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_v1_kinds_file, 1, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void kinds_v1_Leaf_copy(kinds_v1_Leaf_writer *w, const kinds_v1_Leaf *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_v1_Leaf_view(m), ZCRPC_SAME_OF(kinds_v1_Leaf));
 }
 
 const kinds_v1_Optional *kinds_v1_Optional_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -286,6 +401,9 @@ zcrpc_encoder *kinds_v1_Optional_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_v1_kinds_file, 2, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void kinds_v1_Optional_copy(kinds_v1_Optional_writer *w, const kinds_v1_Optional *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_v1_Optional_view(m), ZCRPC_SAME_OF(kinds_v1_Optional));
+}
 
 const kinds_v1_Repeated *kinds_v1_Repeated_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return kinds_v1_Repeated_of(zcrpc_file_decode(&kinds_v1_kinds_file, 3, data, len, NULL, a, err));
@@ -296,6 +414,9 @@ const kinds_v1_Repeated *kinds_v1_Repeated_decode_buffer(zcrpc_buffer *b, zcrpc_
 zcrpc_encoder *kinds_v1_Repeated_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_v1_kinds_file, 3, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void kinds_v1_Repeated_copy(kinds_v1_Repeated_writer *w, const kinds_v1_Repeated *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_v1_Repeated_view(m), ZCRPC_SAME_OF(kinds_v1_Repeated));
 }
 
 const kinds_v1_Maps *kinds_v1_Maps_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -308,6 +429,9 @@ zcrpc_encoder *kinds_v1_Maps_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_v1_kinds_file, 4, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void kinds_v1_Maps_copy(kinds_v1_Maps_writer *w, const kinds_v1_Maps *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_v1_Maps_view(m), ZCRPC_SAME_OF(kinds_v1_Maps));
+}
 
 const kinds_v1_Oneof *kinds_v1_Oneof_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return kinds_v1_Oneof_of(zcrpc_file_decode(&kinds_v1_kinds_file, 5, data, len, NULL, a, err));
@@ -318,6 +442,9 @@ const kinds_v1_Oneof *kinds_v1_Oneof_decode_buffer(zcrpc_buffer *b, zcrpc_arena 
 zcrpc_encoder *kinds_v1_Oneof_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_v1_kinds_file, 5, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void kinds_v1_Oneof_copy(kinds_v1_Oneof_writer *w, const kinds_v1_Oneof *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_v1_Oneof_view(m), ZCRPC_SAME_OF(kinds_v1_Oneof));
 }
 
 const kinds_v1_Wide *kinds_v1_Wide_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
@@ -330,6 +457,9 @@ zcrpc_encoder *kinds_v1_Wide_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_v1_kinds_file, 6, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void kinds_v1_Wide_copy(kinds_v1_Wide_writer *w, const kinds_v1_Wide *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_v1_Wide_view(m), NULL);
+}
 
 const kinds_v1_Empty *kinds_v1_Empty_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return kinds_v1_Empty_of(zcrpc_file_decode(&kinds_v1_kinds_file, 7, data, len, NULL, a, err));
@@ -340,6 +470,9 @@ const kinds_v1_Empty *kinds_v1_Empty_decode_buffer(zcrpc_buffer *b, zcrpc_arena 
 zcrpc_encoder *kinds_v1_Empty_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_v1_kinds_file, 7, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void kinds_v1_Empty_copy(kinds_v1_Empty_writer *w, const kinds_v1_Empty *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_v1_Empty_view(m), ZCRPC_SAME_OF(kinds_v1_Empty));
 }
 
 zcrpc_call *kinds_v1_Kinds_again_open(zcrpc_channel *ch, const zcrpc_options *o, zcrpc_error **err) {

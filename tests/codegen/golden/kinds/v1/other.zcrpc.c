@@ -41,6 +41,22 @@ static const zcrpc_decoders other_v1_kinds_v1_other_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_other_v1_Thing;
+static const uint8_t *zcrpc_same_other_v1_Thing(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (!(p = zcrpc_same_string(s, p, m + 16, 10, 0))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file other_v1_kinds_v1_other_file = {
   sizeof(zcrpc_file), 1, 1, 1, "kinds/v1/other.proto", other_v1_kinds_v1_other_descriptor, sizeof other_v1_kinds_v1_other_descriptor,
   NULL, other_v1_kinds_v1_other_message_names, other_v1_kinds_v1_other_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -55,6 +71,9 @@ const other_v1_Thing *other_v1_Thing_decode_buffer(zcrpc_buffer *b, zcrpc_arena 
 zcrpc_encoder *other_v1_Thing_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&other_v1_kinds_v1_other_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void other_v1_Thing_copy(other_v1_Thing_writer *w, const other_v1_Thing *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, other_v1_Thing_view(m), ZCRPC_SAME_OF(other_v1_Thing));
 }
 
 #else /* included by itself, above */

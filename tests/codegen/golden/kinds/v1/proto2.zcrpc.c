@@ -75,6 +75,29 @@ static const zcrpc_decoders kinds_two_kinds_v1_proto2_decoders = {
 #define ZCRPC_OWN_DECODERS NULL
 #endif
 
+/* Comparers: does a message come as it would be written? */
+#undef ZCRPC_SAME_OF
+#if ZCRPC_DECODE_BASELINE
+#include <zcrpc/encode_ops.h>
+#define ZCRPC_SAME_OF(m) zcrpc_same_##m
+
+static zcrpc_same_fn zcrpc_same_kinds_two_Two_Part;
+static zcrpc_same_fn zcrpc_same_kinds_two_Two_Parts;
+static const uint8_t *zcrpc_same_kinds_two_Two_Part(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 24)))) return NULL;
+  if (!(p = s->field(s, p, m, 1, depth))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+static const uint8_t *zcrpc_same_kinds_two_Two_Parts(const zcrpc_same *s, const uint8_t *p, const unsigned char *m, uint32_t depth) {
+  if (!depth) return NULL;
+  if (zcrpc_same_bit(m, 0) && !(p = zcrpc_same_number(s, p, 8, (uint64_t)(int64_t)(int32_t)zcrpc_same_u32(m + 16)))) return NULL;
+  return ((const zcrpc_head *)(const void *)m)->type_no & ZCRPC_HEAD_UNKNOWN ? s->rest(s, p, m) : p;
+}
+#else
+#define ZCRPC_SAME_OF(m) NULL
+#endif
+
 zcrpc_file kinds_two_kinds_v1_proto2_file = {
   sizeof(zcrpc_file), 1, 1, 3, "kinds/v1/proto2.proto", kinds_two_kinds_v1_proto2_descriptor, sizeof kinds_two_kinds_v1_proto2_descriptor,
   NULL, kinds_two_kinds_v1_proto2_message_names, kinds_two_kinds_v1_proto2_fingerprints, ZCRPC_OWN_DECODERS, NULL
@@ -105,6 +128,9 @@ zcrpc_encoder *kinds_two_Two_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_two_kinds_v1_proto2_file, 0, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void kinds_two_Two_copy(kinds_two_Two_writer *w, const kinds_two_Two *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_two_Two_view(m), NULL);
+}
 
 const kinds_two_Two_Part *kinds_two_Two_Part_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return kinds_two_Two_Part_of(zcrpc_file_decode(&kinds_two_kinds_v1_proto2_file, 1, data, len, NULL, a, err));
@@ -116,6 +142,9 @@ zcrpc_encoder *kinds_two_Two_Part_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_two_kinds_v1_proto2_file, 1, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
 }
+void kinds_two_Two_Part_copy(kinds_two_Two_Part_writer *w, const kinds_two_Two_Part *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_two_Two_Part_view(m), ZCRPC_SAME_OF(kinds_two_Two_Part));
+}
 
 const kinds_two_Two_Parts *kinds_two_Two_Parts_decode(const void *data, size_t len, zcrpc_arena *a, zcrpc_error **err) {
   return kinds_two_Two_Parts_of(zcrpc_file_decode(&kinds_two_kinds_v1_proto2_file, 2, data, len, NULL, a, err));
@@ -126,6 +155,9 @@ const kinds_two_Two_Parts *kinds_two_Two_Parts_decode_buffer(zcrpc_buffer *b, zc
 zcrpc_encoder *kinds_two_Two_Parts_encoder(zcrpc_error **err) {
   const zcrpc_type *type = zcrpc_file_type(&kinds_two_kinds_v1_proto2_file, 2, err);
   return type ? zcrpc_encoder_new(type, err) : NULL;
+}
+void kinds_two_Two_Parts_copy(kinds_two_Two_Parts_writer *w, const kinds_two_Two_Parts *m) {
+  zcrpc_encoder_put_same((zcrpc_encoder *)(void *)w, kinds_two_Two_Parts_view(m), ZCRPC_SAME_OF(kinds_two_Two_Parts));
 }
 
 #else /* included by itself, above */
