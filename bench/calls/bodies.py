@@ -60,6 +60,51 @@ def envelope(message):
     return b'\0' + len(message).to_bytes(4, 'big') + message
 
 
+def literal(name, value):
+    """A header field without indexing, neither name nor value compressed (RFC 7541, 6.2.2)."""
+    return b'\0' + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+
+def canned(kind, http1, body):
+    """What a server that knows the answer beforehand sends: head, body, and trailers where there are any."""
+    if http1:
+        head = f'HTTP/1.1 200 OK\r\nContent-Type: application/proto\r\nContent-Length: {len(body)}\r\n\r\n'
+        return [head.encode(), body]
+    head = b'\x88' + literal('content-type', 'application/grpc' if kind == 'grpc' else 'application/proto')
+    if kind == 'grpc':
+        return [head, body, literal('grpc-status', '0')]
+    return [head + literal('content-length', str(len(body))), body]
+
+
+def frame(kind, flags, stream, payload):
+    return len(payload).to_bytes(3, 'big') + bytes([kind, flags]) + stream.to_bytes(4, 'big') + payload
+
+
+def http2_call(path, message, window=None):
+    """The whole of a connection that asks for one gRPC call: preface, settings, headers, message."""
+    settings = b'' if window is None else (4).to_bytes(2, 'big') + window.to_bytes(4, 'big')
+    out = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' + frame(4, 0, 0, settings)
+    if window is not None:
+        out += frame(8, 0, 0, (window - 65535).to_bytes(4, 'big'))
+    fields = [(':method', 'POST'), (':scheme', 'http'), (':path', path), (':authority', 'localhost'),
+              ('content-type', 'application/grpc'), ('te', 'trailers')]
+    out += frame(1, 4, 1, b''.join(literal(*f) for f in fields))
+    return out + frame(0, 1, 1, envelope(message))
+
+
+def http1_call(path, message):
+    return (f'POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/proto\r\n'
+            f'Connect-Protocol-Version: 1\r\nContent-Length: {len(message)}\r\n\r\n').encode() + message
+
+
+def fetch(folder, size, block):
+    """The request of a stream of so many bytes, with windows that never shut."""
+    path = f'{folder}/fetch.http2'
+    with open(path, 'wb') as f:
+        f.write(http2_call('/bench.v1.Stream/Fetch', number(1, size) + number(2, block), 0x7fffffff))
+    return path
+
+
 def write(folder, seed):
     """(kind, message) -> (path of the body, the answer that is expected)."""
     out = {}

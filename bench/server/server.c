@@ -7,19 +7,10 @@
 #include <zcrpc.h>
 
 #include "allocations.h"
-#include "bench_set.h" /* kBenchSet, the FileDescriptorSet of bench.proto */
+#include "bench.zcrpc.h"
+#include "stream.h"
 
 enum { kWarmUp = 10000, kGraceMs = 10000 };
-
-/* Fields, by their numbers in bench.proto. */
-enum { ECHO_TEXT = 1, ECHO_NUMBER = 2, ECHO_PAYLOAD = 3 };
-enum { BATCH_RECORDS = 1 };
-enum {
-  RECORD_TIMESTAMP = 1, RECORD_SERVICE = 2, RECORD_INSTANCE = 3, RECORD_SEVERITY = 4, RECORD_TEXT = 5, RECORD_LABELS = 6,
-  RECORD_TRACE = 7, RECORD_SPAN = 8, RECORD_SOURCE = 9
-};
-enum { SOURCE_FILE = 1, SOURCE_LINE = 2, SOURCE_FUNCTION = 3 };
-enum { SUMMARY_COUNT = 1, SUMMARY_LENGTH = 2, SUMMARY_HIGHEST = 3 };
 
 static zcrpc_server *server;
 static atomic_ullong calls;
@@ -29,71 +20,51 @@ static void count_call(void) {
     atomic_store_explicit(&allocations_counted, 1, memory_order_relaxed);
 }
 
-static zcrpc_code echo(zcrpc_call *call, const zcrpc_view *request, zcrpc_encoder *reply, void *user) {
-  zcrpc_slice text, payload;
-  int64_t number = zcrpc_view_int64(request, ECHO_NUMBER);
+static zcrpc_code echo(zcrpc_call *call, const bench_v1_EchoRequest *request, bench_v1_EchoReply_writer *reply, void *user) {
+  zcrpc_slice text = bench_v1_EchoRequest_text(request), payload = bench_v1_EchoRequest_payload(request);
+  int64_t number = bench_v1_EchoRequest_number(request);
   (void)call;
   (void)user;
   count_call();
-  zcrpc_view_string(request, ECHO_TEXT, &text);
-  zcrpc_view_string(request, ECHO_PAYLOAD, &payload);
-  if (text.len) zcrpc_encoder_put_string(reply, ECHO_TEXT, text.data, text.len);
-  if (number) zcrpc_encoder_put_int64(reply, ECHO_NUMBER, number);
-  if (payload.len) zcrpc_encoder_put_string(reply, ECHO_PAYLOAD, payload.data, payload.len);
+  if (text.len) bench_v1_EchoReply_put_text(reply, text.data, text.len);
+  if (number) bench_v1_EchoReply_put_number(reply, number);
+  if (payload.len) bench_v1_EchoReply_put_payload(reply, payload.data, payload.len);
   return ZCRPC_OK;
-}
-
-static size_t length_of(const zcrpc_view *v, uint32_t field) {
-  zcrpc_slice s;
-  zcrpc_view_string(v, field, &s);
-  return s.len;
 }
 
 /* The line and the timestamp are read too, and kept from being optimised away. */
 static volatile int64_t sink;
 
-static size_t read_record(const zcrpc_view *record) {
-  static const uint32_t strings[] = {RECORD_SERVICE, RECORD_INSTANCE, RECORD_TEXT, RECORD_TRACE, RECORD_SPAN};
-  const zcrpc_view *source = zcrpc_view_message(record, RECORD_SOURCE);
-  size_t total = 0, i, labels = zcrpc_view_count(record, RECORD_LABELS);
-  zcrpc_slice s;
-  for (i = 0; i < sizeof strings / sizeof *strings; i++) total += length_of(record, strings[i]);
-  for (i = 0; i < labels; i++) {
-    zcrpc_view_key_at(record, RECORD_LABELS, i, &s);
-    total += s.len;
-    zcrpc_view_string_at(record, RECORD_LABELS, i, &s);
-    total += s.len;
-  }
-  sink = zcrpc_view_int64(record, RECORD_TIMESTAMP) + zcrpc_view_int64(source, SOURCE_LINE);
-  return total + length_of(source, SOURCE_FILE) + length_of(source, SOURCE_FUNCTION);
+static size_t read_record(const bench_v1_LogRecord *r) {
+  const bench_v1_SourceLocation *source = bench_v1_LogRecord_source(r);
+  size_t i, labels = bench_v1_LogRecord_labels_count(r);
+  size_t total = bench_v1_LogRecord_service(r).len + bench_v1_LogRecord_instance(r).len + bench_v1_LogRecord_text(r).len +
+                 bench_v1_LogRecord_trace_id(r).len + bench_v1_LogRecord_span_id(r).len;
+  for (i = 0; i < labels; i++) total += bench_v1_LogRecord_labels_key_at(r, i).len + bench_v1_LogRecord_labels_value_at(r, i).len;
+  sink = bench_v1_LogRecord_timestamp_ns(r) + bench_v1_SourceLocation_line(source);
+  return total + bench_v1_SourceLocation_file(source).len + bench_v1_SourceLocation_function(source).len;
 }
 
-static zcrpc_code ingest(zcrpc_call *call, const zcrpc_view *batch, zcrpc_encoder *reply, void *user) {
-  size_t count = zcrpc_view_count(batch, BATCH_RECORDS), i, length = 0;
-  int64_t highest = 0;
+static zcrpc_code ingest(zcrpc_call *call, const bench_v1_LogBatch *batch, bench_v1_LogSummary_writer *reply, void *user) {
+  size_t count = bench_v1_LogBatch_records_count(batch), i, length = 0;
+  bench_v1_Severity highest = bench_v1_Severity_SEVERITY_UNSPECIFIED;
   (void)call;
   (void)user;
   count_call();
   for (i = 0; i < count; i++) {
-    const zcrpc_view *record = zcrpc_view_message_at(batch, BATCH_RECORDS, i);
-    int64_t severity = zcrpc_view_int64(record, RECORD_SEVERITY);
-    if (severity > highest) highest = severity;
+    const bench_v1_LogRecord *record = bench_v1_LogBatch_records(batch, i);
+    if (bench_v1_LogRecord_severity(record) > highest) highest = bench_v1_LogRecord_severity(record);
     length += read_record(record);
   }
-  if (count) zcrpc_encoder_put_int64(reply, SUMMARY_COUNT, (int64_t)count);
-  if (length) zcrpc_encoder_put_int64(reply, SUMMARY_LENGTH, (int64_t)length);
-  if (highest) zcrpc_encoder_put_int64(reply, SUMMARY_HIGHEST, highest);
+  if (count) bench_v1_LogSummary_put_count(reply, (int32_t)count);
+  if (length) bench_v1_LogSummary_put_length(reply, (int64_t)length);
+  if (highest) bench_v1_LogSummary_put_highest(reply, highest);
   return ZCRPC_OK;
 }
 
 static void on_term(int signo) {
   (void)signo;
   zcrpc_server_drain(server, kGraceMs);
-}
-
-static int handle(const zcrpc_schema *schema, const char *name, zcrpc_unary_fn fn, zcrpc_error **err) {
-  const zcrpc_method *method = zcrpc_schema_method(schema, name);
-  return method && zcrpc_server_handle(server, method, NULL, fn, NULL, err) == ZCRPC_OK;
 }
 
 static void print_counters(void) {
@@ -115,7 +86,8 @@ static int number(const char *text) {
 
 int main(int argc, char **argv) {
   zcrpc_error *err = NULL;
-  zcrpc_schema *schema = NULL;
+  const bench_v1_Echo service = {.echo = echo, .ingest = ingest};
+  const bench_v1_Stream streams = {.fetch = stream_fetch};
   struct sigaction on = {.sa_handler = on_term};
   int port = 0, threads = 1, i, status = EXIT_FAILURE;
   char address[64];
@@ -130,9 +102,8 @@ int main(int argc, char **argv) {
     return 2;
   }
   snprintf(address, sizeof address, "127.0.0.1:%d", port);
-  if (!(schema = zcrpc_schema_new(kBenchSet, sizeof kBenchSet, &err))) goto out;
   if (!(server = zcrpc_server_new(NULL, &err))) goto out;
-  if (!handle(schema, "bench.v1.Echo/Echo", echo, &err) || !handle(schema, "bench.v1.Echo/Ingest", ingest, &err)) goto out;
+  if (bench_v1_Echo_register(server, &service, &err) || bench_v1_Stream_register(server, &streams, &err)) goto out;
   if (zcrpc_server_listen(server, address, NULL, &err)) goto out;
   printf("listening %s\n", zcrpc_server_address(server, 0));
   fflush(stdout);
@@ -142,9 +113,8 @@ int main(int argc, char **argv) {
   print_counters();
   status = EXIT_SUCCESS;
 out:
-  if (status) fprintf(stderr, "zcrpc-bench-server: %s\n", err ? zcrpc_error_message(err) : "no such method");
+  if (status) fprintf(stderr, "zcrpc-bench-server: %s\n", zcrpc_error_message(err));
   zcrpc_error_free(err);
   zcrpc_server_free(server);
-  zcrpc_schema_release(schema);
   return status;
 }

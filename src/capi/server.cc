@@ -70,6 +70,7 @@ Status set_route(zcrpc_server* s, const zcrpc_method* m, const zcrpc_options* o,
   r.compress_min = get_int(from_c(o), ZCRPC_COMPRESSION_MIN, -1);
   r.etags = int8_t(get_int(from_c(o), ZCRPC_SERVER_ETAGS, -1));
   r.decode = get_limits(from_c(o));
+  r.decode.straight = true;  // where the method's schema came with decoders of generated code
   const Options* options = from_c(o);
   r.default_deadline_ms = get_int(options, ZCRPC_SERVER_DEFAULT_DEADLINE, server::Route::kInherit);
   r.min_deadline_ms = get_int(options, ZCRPC_SERVER_MIN_DEADLINE, server::Route::kInherit);

@@ -14,57 +14,6 @@ using base::Piece;
 using base::Slice;
 using base::Status;
 
-// ---- memory
-
-void* H2Memory::alloc(size_t n) {
-  if (n > SIZE_MAX - sizeof(Head) - kStep) return nullptr;
-  size_t size = (n + sizeof(Head) + kStep - 1) / kStep * kStep;
-  size_t c = size / kStep;
-  Head* h;
-  if (c < kClasses && idle_[c]) {
-    h = idle_[c];
-    idle_[c] = h->next;
-    idle_bytes_ -= size;
-  } else {
-    h = static_cast<Head*>(a_->alloc(size, a_->user));
-    if (!h) return nullptr;
-    misses_++;
-    h->size = size;
-  }
-  return h + 1;
-}
-
-void H2Memory::free(void* p) {
-  if (!p) return;
-  Head* h = static_cast<Head*>(p) - 1;
-  size_t c = h->size / kStep;
-  if (c >= kClasses || idle_bytes_ + h->size > keep_) return a_->free(h, h->size, a_->user);
-  h->next = idle_[c];
-  idle_[c] = h;
-  idle_bytes_ += h->size;
-}
-
-void* H2Memory::realloc(void* p, size_t n) {
-  if (!p) return alloc(n);
-  size_t have = (static_cast<Head*>(p) - 1)->size - sizeof(Head);
-  if (n <= have) return p;
-  void* q = alloc(n);
-  if (!q) return nullptr;
-  memcpy(q, p, have);
-  free(p);
-  return q;
-}
-
-void H2Memory::trim() {
-  for (Head*& list : idle_) {
-    while (Head* h = list) {
-      list = h->next;
-      a_->free(h, h->size, a_->user);
-    }
-  }
-  idle_bytes_ = 0;
-}
-
 // ---- what nghttp2 calls
 
 namespace {
@@ -382,8 +331,13 @@ base::Result<H2Session*> H2Session::make(H2Context* c, void* user) {
   void* p = c->memory_.alloc(sizeof(H2Session));
   if (!p) return Status::no_memory();
   auto* s = new (p) H2Session(c, user);
+  if (!(s->slab_ = c->memory_.begin_slab())) {
+    free(s);
+    return Status::no_memory();
+  }
   nghttp2_mem mem = {&c->memory_, H2Glue::ng_malloc, H2Glue::ng_free, H2Glue::ng_calloc, H2Glue::ng_realloc};
   int rv = nghttp2_session_server_new3(&s->session_, c->callbacks_, s, c->option_, &mem);
+  c->memory_.end_slab();
   const H2Settings& o = c->settings_;
   nghttp2_settings_entry entries[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o.max_streams},
@@ -403,6 +357,7 @@ void H2Session::free(H2Session* s) {
   if (!s) return;
   nghttp2_session_del(s->session_);
   H2Memory* m = &s->context_->memory_;
+  m->free_slab(s->slab_);
   s->~H2Session();
   m->free(s);
 }

@@ -10,6 +10,7 @@
 #include "base/header.h"
 #include "base/slice.h"
 #include "base/status.h"
+#include "http/h2_memory.h"
 #include "http/output.h"
 
 struct nghttp2_session;
@@ -24,31 +25,6 @@ enum H2Error : uint32_t {
   kH2NoError = 0, kH2Protocol = 1, kH2Internal = 2, kH2FlowControl = 3, kH2SettingsTimeout = 4, kH2StreamClosed = 5,
   kH2FrameSize = 6, kH2Refused = 7, kH2Cancel = 8, kH2Compression = 9, kH2EnhanceYourCalm = 11,
   kH2InadequateSecurity = 12,
-};
-
-// Memory for nghttp2: free lists by size class, one loop, no lock. Bounded: beyond `keep` bytes idle memory goes back.
-class H2Memory {
- public:
-  explicit H2Memory(const base::Allocator* a, size_t keep = 8 << 20) : a_(a), keep_(keep) {}
-  H2Memory(const H2Memory&) = delete;
-  H2Memory& operator=(const H2Memory&) = delete;
-  ~H2Memory() { trim(); }
-  void* alloc(size_t n);
-  void free(void* p);
-  void* realloc(void* p, size_t n);
-  void trim();
-  uint64_t misses() const { return misses_; }  // allocations that went to the allocator
-
- private:
-  static constexpr size_t kStep = 64, kClasses = 65;  // up to 4 KiB
-  struct Head {
-    size_t size;  // of the whole block
-    Head* next;
-  };
-  const base::Allocator* a_;
-  Head* idle_[kClasses] = {};
-  size_t idle_bytes_ = 0, keep_;
-  uint64_t misses_ = 0;
 };
 
 struct H2Settings {
@@ -180,6 +156,7 @@ class H2Session {
   H2Context* context_;
   void* user_;
   nghttp2_session* session_ = nullptr;
+  uint8_t* slab_ = nullptr;  // that much of session_ lies in
   Output* out_ = nullptr;  // during flush
   // The newest stream that the server was told of. nghttp2's own is the stream of the frame that came last, and a GOAWAY
   // with it says of calls that run that they may be sent again.

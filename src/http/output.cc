@@ -2,16 +2,30 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 namespace zcrpc::http {
 
 using base::Buffer;
 using base::Slice;
 
+namespace {
+constexpr size_t kKeptSegments = 64;  // of a list that waits for its next use
+
+void delete_list(const base::Allocator* a, Segments* s) {
+  s->~Segments();
+  a->free(s, sizeof *s, a->user);
+}
+}  // namespace
+
 ChunkPool::~ChunkPool() {
   while (Chunk* c = idle_) {
     idle_ = c->next;
     a_->free(c, sizeof(Chunk) + kChunk, a_->user);
+  }
+  while (Segments* l = idle_lists_) {
+    idle_lists_ = l->next;
+    delete_list(a_, l);
   }
 }
 
@@ -31,14 +45,33 @@ void ChunkPool::put(Chunk* c) {
   count_++;
 }
 
+Segments* ChunkPool::get_list() {
+  if (Segments* s = idle_lists_) {
+    idle_lists_ = s->next;
+    list_count_--;
+    return s;
+  }
+  void* p = a_->alloc(sizeof(Segments), a_->user);
+  return p ? new (p) Segments{.list = base::Vec<Segment>(a_)} : nullptr;
+}
+
+void ChunkPool::put_list(Segments* s) {
+  if (list_count_ >= keep_) return delete_list(a_, s);
+  s->list.clear();
+  if (s->list.capacity() > kKeptSegments) s->list.drop();
+  s->next = idle_lists_;
+  idle_lists_ = s;
+  list_count_++;
+}
+
 // The chunk being filled is given back once its last segment has been sent. It may hold no segment yet.
 bool Output::next_chunk() {
   Chunk* c = pool_->get();
   if (!c) return false;
   if (chunk_) {
     Segment* last = nullptr;
-    for (size_t i = segments_.size(); i-- > first_ && !last;) {
-      if (!segments_[i].holder) last = &segments_[i];
+    for (size_t i = segments_ ? segments_->list.size() : 0; i-- > first_ && !last;) {
+      if (!segments_->list[i].holder) last = &segments_->list[i];
     }
     // Without a segment that waits, all of it has been sent, or nothing was written.
     if (last && last->data >= chunk_->bytes() && last->data < chunk_->bytes() + ChunkPool::kChunk) {
@@ -53,15 +86,17 @@ bool Output::next_chunk() {
 }
 
 bool Output::add(const uint8_t* p, size_t n, Buffer* holder) {
-  if (first_ < segments_.size()) {
-    Segment& last = segments_.back();
+  if (!segments_ && !(segments_ = pool_->get_list())) return false;
+  base::Vec<Segment>& list = segments_->list;
+  if (first_ < list.size()) {
+    Segment& last = list.back();
     if (!holder && !last.holder && !last.chunk && last.data + last.size == p) {
       last.size += n;
       size_ += n;
       return true;
     }
   }
-  if (!segments_.push({p, n, holder, nullptr})) return false;
+  if (!list.push({p, n, holder, nullptr})) return false;
   size_ += n;
   return true;
 }
@@ -108,9 +143,10 @@ bool Output::payload(Slice bytes, Buffer* holder) {
 }
 
 size_t Output::fill(iovec* v, size_t max) const {
-  size_t n = std::min(max, segments_.size() - first_);
+  if (!segments_) return 0;
+  size_t n = std::min(max, segments_->list.size() - first_);
   for (size_t i = 0; i < n; i++) {
-    const Segment& s = segments_[first_ + i];
+    const Segment& s = segments_->list[first_ + i];
     v[i] = {const_cast<uint8_t*>(s.data), s.size};
   }
   return n;
@@ -121,10 +157,16 @@ void Output::drop(Segment& s) {
   if (s.chunk) pool_->put(s.chunk);
 }
 
+void Output::give_list() {
+  if (segments_) pool_->put_list(segments_);
+  segments_ = nullptr;
+  first_ = 0;
+}
+
 void Output::sent(size_t n) {
   size_ -= n;
   while (n > 0) {
-    Segment& s = segments_[first_];
+    Segment& s = segments_->list[first_];
     if (n < s.size) {
       s.data += n;
       s.size -= n;
@@ -135,21 +177,20 @@ void Output::sent(size_t n) {
     first_++;
   }
   if (size_ == 0) {
-    segments_.clear();
-    first_ = 0;
+    give_list();
     if (chunk_) pool_->put(chunk_);
     chunk_ = nullptr;
-    if (segments_.capacity() > 64) segments_.drop();
   } else if (first_ >= 64) {
-    segments_.shift(first_);
+    segments_->list.shift(first_);
     first_ = 0;
   }
 }
 
 void Output::clear() {
-  for (size_t i = first_; i < segments_.size(); i++) drop(segments_[i]);
-  segments_.clear();
-  first_ = size_ = used_ = 0;
+  if (segments_)
+    for (size_t i = first_; i < segments_->list.size(); i++) drop(segments_->list[i]);
+  give_list();
+  size_ = used_ = 0;
   if (chunk_) pool_->put(chunk_);
   chunk_ = nullptr;
 }

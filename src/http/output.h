@@ -1,6 +1,6 @@
 // What a connection has to send: small things copied into chunks, large ones by reference, in order, ready for one
-// sendmsg. Chunks come from a pool of the loop and go back as soon as they have been sent, so that an idle connection
-// holds none.
+// sendmsg. Chunks and lists come from a pool of the loop and go back as soon as they have been sent, so that an idle
+// connection holds none.
 #pragma once
 
 #include <sys/uio.h>
@@ -23,6 +23,19 @@ struct Chunk {
   uint8_t* bytes() { return reinterpret_cast<uint8_t*>(this + 1); }
 };
 
+// One piece of what is to be sent.
+struct Segment {
+  const uint8_t* data;
+  size_t size;
+  base::Buffer* holder;  // released once sent; or
+  Chunk* chunk;          // given back once sent: this is the last segment in it
+};
+struct Segments {
+  Segments* next = nullptr;
+  base::Vec<Segment> list;
+};
+
+// What outputs are made of, and give back when they are empty.
 class ChunkPool {
  public:
   static constexpr size_t kChunk = 16384 - sizeof(Chunk);
@@ -32,11 +45,14 @@ class ChunkPool {
   ~ChunkPool();
   Chunk* get();  // nullptr without memory
   void put(Chunk* c);
+  Segments* get_list();  // an empty one; nullptr without memory
+  void put_list(Segments* s);
 
  private:
   const base::Allocator* a_;
   Chunk* idle_ = nullptr;
-  size_t count_ = 0, keep_;
+  Segments* idle_lists_ = nullptr;
+  size_t count_ = 0, list_count_ = 0, keep_;
 };
 
 class Output {
@@ -67,18 +83,13 @@ class Output {
   uint64_t copies = 0, bytes_copied = 0;
 
  private:
-  struct Segment {
-    const uint8_t* data;
-    size_t size;
-    base::Buffer* holder;  // released once sent; or
-    Chunk* chunk;          // given back once sent: this is the last segment in it
-  };
   bool next_chunk();
   [[nodiscard]] bool add(const uint8_t* p, size_t n, base::Buffer* holder);
   void drop(Segment& s);
+  void give_list();
 
   ChunkPool* pool_;
-  base::Vec<Segment> segments_;
+  Segments* segments_ = nullptr;  // of the pool; nullptr: nothing waits
   size_t first_ = 0;       // segments before it have been sent
   size_t size_ = 0;
   Chunk* chunk_ = nullptr;  // being filled

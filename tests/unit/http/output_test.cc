@@ -93,7 +93,7 @@ void bytes_are_lost_or_reordered(void**) {
       assert_int_equal(out.size() + got.size(), expected.size());
     }
     assert_true(left > 100);
-    assert_true(g_blocks <= 2);  // all but what the pool keeps has gone back
+    assert_true(g_blocks <= 4);  // all but what the pool keeps has gone back: two chunks, a list and its array
     assert_true(out.append(std::string(100000, 'x')));
   }
   assert_int_equal(g_blocks, 0);
