@@ -19,6 +19,7 @@ using base::Status;
 namespace {
 
 constexpr uint64_t kDrainPing = 0x7a63727063647261u;  // tells our own PING from the application's
+constexpr size_t kUseful = 64;                        // bytes of DATA that make up for a frame without any
 constexpr size_t kMaxHeaderBlock = 1 << 20;           // of our answers
 
 Status failed(int rv) {
@@ -106,6 +107,9 @@ struct H2Glue {
                         ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     *st = H2Stream();
     st->id_ = s->last_id_ = f->hd.stream_id;
+    st->begun_ns_ = s->now_ns_;
+    st->frames_.start(s->context_->settings_.stream_frame_burst, s->now_ns_);
+    s->useless_ -= 3;  // it explains itself and two more
     nghttp2_session_set_stream_user_data(ng, st->id_, st);
     s->streams_++;
     return 0;
@@ -150,6 +154,14 @@ struct H2Glue {
     return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id_, code);
   }
 
+  // One stream pays before the connection does.
+  static int useless(nghttp2_session* ng, H2Session* s, H2Stream* st) {
+    const H2Settings& o = s->context_->settings_;
+    if (st->calmed_ || st->frames_.spend(1, o.stream_frame_burst, o.stream_frame_rate, s->now_ns_)) return 0;
+    st->calmed_ = true;
+    return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id_, NGHTTP2_ENHANCE_YOUR_CALM) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+  }
+
   static int frame_recv(nghttp2_session* ng, const nghttp2_frame* f, void* user) {
     H2Session* s = session(user);
     switch (f->hd.type) {
@@ -159,6 +171,8 @@ struct H2Glue {
         if (!st) return 0;
         bool last = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
         if (last) st->remote_open_ = false;
+        if (last) s->useless_--;
+        else if (f->hd.type == NGHTTP2_DATA && f->hd.length == 0) return useless(ng, s, st);
         bool request = f->hd.type == NGHTTP2_HEADERS && f->headers.cat == NGHTTP2_HCAT_REQUEST;
         if (st->reject_ != H2Stream::Reject::kNo) {
           return (request || !st->answered_) && rejected(ng, st) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
@@ -168,7 +182,18 @@ struct H2Glue {
         return 0;
       }
       case NGHTTP2_RST_STREAM:
-        if (H2Stream* st = stream(ng, f->hd.stream_id)) st->reset_by_peer_ = true;
+        if (H2Stream* st = stream(ng, f->hd.stream_id)) {
+          st->reset_by_peer_ = true;
+          s->useless_--;
+          // An honest client gives up on what takes long, or on what it no longer needs.
+          if (!st->answered_ && s->now_ns_ - st->begun_ns_ < s->context_->settings_.hasty_ns) s->spend_reset();
+        }
+        return 0;
+      case NGHTTP2_WINDOW_UPDATE:
+        if (H2Stream* st = f->hd.stream_id ? stream(ng, f->hd.stream_id) : nullptr) return useless(ng, s, st);
+        return 0;
+      case NGHTTP2_PRIORITY:
+        if (H2Stream* st = stream(ng, f->hd.stream_id)) return useless(ng, s, st);
         return 0;
       case NGHTTP2_SETTINGS:
         if (!(f->hd.flags & NGHTTP2_FLAG_ACK) && !s->settings_seen_) {
@@ -199,6 +224,10 @@ struct H2Glue {
     // At once, whatever becomes of the stream: it must not starve its neighbours.
     if (nghttp2_session_consume_connection(ng, n)) return NGHTTP2_ERR_CALLBACK_FAILURE;
     H2Stream* st = stream(ng, id);
+    if (st) {
+      s->useless_--;
+      st->frames_.earn(1 + int64_t(n / kUseful), s->context_->settings_.stream_frame_burst);
+    }
     if (st && st->reject_ == H2Stream::Reject::kNo) events(s).data(st, {p, n}, s->user_);
     return 0;
   }
@@ -215,6 +244,11 @@ struct H2Glue {
 
   static int frame_send(nghttp2_session* ng, const nghttp2_frame* f, void* user) {
     H2Session* s = session(user);
+    if (f->hd.type == NGHTTP2_RST_STREAM) {
+      uint32_t code = f->rst_stream.error_code;
+      if (code != NGHTTP2_NO_ERROR && code != NGHTTP2_INTERNAL_ERROR && code != NGHTTP2_CANCEL) s->spend_reset();
+      return 0;
+    }
     if ((f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA) || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     H2Stream* st = stream(ng, f->hd.stream_id);
     if (!st) return 0;
@@ -268,6 +302,10 @@ struct H2Glue {
     if (out->size() >= s->most_) return NGHTTP2_ERR_WOULDBLOCK;
     if (!out->append(Slice(head, 9))) return NGHTTP2_ERR_CALLBACK_FAILURE;
     st->left_ -= n;
+    // What was sent explains the windows that come back, and a ping or two.
+    int64_t worth = int64_t(n / kUseful) + (st->left_ == 0);
+    st->frames_.earn(worth, s->context_->settings_.stream_frame_burst);
+    s->frames_.earn(worth, s->context_->settings_.frame_burst);
     if (size_t rest = size_t(st->prefix_size_ - st->prefix_done_)) {
       size_t part = std::min(rest, n);
       if (!out->append(Slice(st->prefix_ + st->prefix_done_, part))) return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -316,7 +354,8 @@ Status H2Context::init() {
   nghttp2_option_set_no_auto_window_update(option_, 1);
   nghttp2_option_set_no_closed_streams(option_, 1);
   nghttp2_option_set_max_send_header_block_length(option_, kMaxHeaderBlock);
-  nghttp2_option_set_stream_reset_rate_limit(option_, settings_.reset_burst, settings_.reset_rate);
+  // Resets have a budget of our own: this one counts every honest cancel, and reads a clock.
+  nghttp2_option_set_stream_reset_rate_limit(option_, uint64_t(1) << 40, uint64_t(1) << 40);
   return {};
 }
 
@@ -362,12 +401,58 @@ void H2Session::free(H2Session* s) {
   m->free(s);
 }
 
-bool H2Session::feed(Slice bytes) {
+// Frames that bring something take their cost back in the callbacks. nghttp2 tells of no frames that it ignores, so heads are
+// read here.
+void H2Session::count_frames(Slice bytes) {
+  while (!bytes.empty()) {
+    if (skip_) {
+      size_t n = std::min(skip_, bytes.size);
+      skip_ -= n;
+      bytes = bytes.from(n);
+      continue;
+    }
+    size_t n = std::min(sizeof head_ - head_size_, bytes.size);
+    memcpy(head_ + head_size_, bytes.data, n);
+    head_size_ = uint8_t(head_size_ + n);
+    bytes = bytes.from(n);
+    if (head_size_ < sizeof head_) return;
+    head_size_ = 0;
+    skip_ = size_t(head_[0]) << 16 | size_t(head_[1]) << 8 | head_[2];
+    if (head_[3] != NGHTTP2_DATA || skip_ < kUseful) useless_++;
+  }
+}
+
+void H2Session::spend_reset() {
+  const H2Settings& o = context_->settings_;
+  if (!resets_.spend(1, o.reset_burst, o.reset_rate, now_ns_)) enough("too many streams reset");
+}
+
+void H2Session::enough(const char* why) {
+  if (broken_) return;
+  broken_ = true;
+  failure_ = why;
+  goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+bool H2Session::feed(Slice bytes, int64_t now_ns) {
   if (broken_) return false;
-  if (ssize_t n = nghttp2_session_mem_recv(session_, bytes.data, bytes.size); n < 0) {
+  const H2Settings& o = context_->settings_;
+  if (!started_) {
+    started_ = true;
+    frames_.start(o.frame_burst, now_ns);
+    resets_.start(o.reset_burst, now_ns);
+  }
+  now_ns_ = now_ns;
+  useless_ = 0;
+  count_frames(bytes);
+  if (ssize_t n = nghttp2_session_mem_recv(session_, bytes.data, bytes.size); n == NGHTTP2_ERR_FLOODED) {
+    enough(nghttp2_strerror(int(n)));  // pings and settings, more than are answered at a time
+  } else if (n < 0 && !broken_) {
     broken_ = true;
     failure_ = nghttp2_strerror(int(n));
   }
+  if (useless_ < 0) frames_.earn(-useless_, o.frame_burst);
+  else if (!frames_.spend(useless_, o.frame_burst, o.frame_rate, now_ns)) enough("too many frames that bring nothing");
   return !broken_;
 }
 

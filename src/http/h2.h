@@ -32,7 +32,34 @@ struct H2Settings {
   uint32_t stream_window = 256 << 10;
   uint32_t connection_window = 4 << 20;
   uint32_t max_header_bytes = 16 << 10;  // name + value + 32 each; over it 431, over 4 times it the connection closes
-  uint32_t reset_burst = 1000, reset_rate = 200;  // streams reset by the peer: that many, then so many a second
+  // Streams that were not worth their making: that many, then so many a second. The peer's resets count if they came before
+  // an answer had begun and within hasty_ns, those of ours if the peer caused them.
+  int64_t reset_burst = 1000, reset_rate = 200, hasty_ns = 100'000'000;
+  // Frames that bring nothing (empty DATA, WINDOW_UPDATE, PRIORITY, PING, SETTINGS, unknown ones): more than the work that goes
+  // with them explains. Of a stream, which is reset then, and of the connection, which ends.
+  int64_t stream_frame_burst = 500, stream_frame_rate = 100, frame_burst = 2000, frame_rate = 500;
+};
+
+// What may be spent: so much at once, then so much a second.
+class H2Budget {
+ public:
+  void start(int64_t burst, int64_t now_ns) {
+    left_ = burst;
+    since_ns_ = now_ns;
+  }
+  // False: there is nothing left.
+  bool spend(int64_t n, int64_t burst, int64_t rate, int64_t now_ns) {
+    if ((left_ -= n) >= 0) return true;
+    int64_t gained = (now_ns - since_ns_) / 1'000'000 * rate / 1000;
+    if (gained <= 0) return false;
+    since_ns_ = now_ns;
+    left_ += gained < burst ? gained : burst;
+    return left_ >= 0;
+  }
+  void earn(int64_t n, int64_t burst) { left_ = left_ + n < burst ? left_ + n : burst; }
+
+ private:
+  int64_t left_ = 0, since_ns_ = 0;
 };
 
 // A stream; embedded in the server's own object, which lives until `closed`.
@@ -50,11 +77,13 @@ class H2Stream {
   friend struct H2Glue;
   int32_t id_ = 0;
   enum class Reject : uint8_t { kNo, kTooLarge, kMalformed, kNoMemory };
-  bool remote_open_ = true, answered_ = false, sent_ = false, more_ = false, deferred_ = false, reset_by_peer_ = false;
+  bool remote_open_ = true, answered_ = false, sent_ = false, more_ = false, deferred_ = false, reset_by_peer_ = false, calmed_ = false;
   Reject reject_ = Reject::kNo;  // found in the headers: the server never hears more than `closed`
   uint8_t prefix_size_ = 0, prefix_done_ = 0;
   uint8_t prefix_[8] = {};
   uint32_t header_bytes_ = 0;
+  int64_t begun_ns_ = 0;
+  H2Budget frames_;
   const base::Piece* pieces_ = nullptr;
   size_t piece_ = 0, offset_ = 0, left_ = 0;
   std::span<const base::Header> trailers_;
@@ -114,8 +143,8 @@ class H2Session {
   static void free(H2Session* s);
   void* user() const { return user_; }
 
-  // All of the bytes. False: the connection is broken (a GOAWAY waits): flush, then close.
-  [[nodiscard]] bool feed(base::Slice bytes);
+  // All of the bytes; they came at now_ns, of any clock. False: the connection is broken (a GOAWAY waits): flush, then close.
+  [[nodiscard]] bool feed(base::Slice bytes, int64_t now_ns = 0);
   const char* failure() const { return failure_; }  // why feed was false, for people
   // Moves what may be sent into out, until it holds `most` bytes or nothing is left. False: no memory, close.
   [[nodiscard]] bool flush(Output* out, size_t most = 256 << 10);
@@ -150,6 +179,9 @@ class H2Session {
   enum class Drain : uint8_t { kNo, kNotice, kLast };
   H2Session(H2Context* c, void* user) : context_(c), user_(user) {}
   ~H2Session() = default;
+  void count_frames(base::Slice bytes);
+  void spend_reset();
+  void enough(const char* why);
   base::Status take_body(H2Stream* s, base::Slice prefix, std::span<const base::Piece> pieces,
                          std::span<const base::Header> trailers, bool more);
 
@@ -162,6 +194,13 @@ class H2Session {
   // with it says of calls that run that they may be sent again.
   int32_t last_id_ = 0;
   const char* failure_ = "";
+  bool started_ = false;
+  int64_t now_ns_ = 0;
+  H2Budget frames_, resets_;
+  int64_t useless_ = 0;     // frames of this feed, less what they brought
+  // Where in the frames the input is.
+  size_t skip_ = 24;        // of the preface, or of a frame's payload
+  uint8_t head_[9], head_size_ = 0;
   bool said_last_ = false;  // in a GOAWAY: no further streams
   size_t streams_ = 0;
   Drain drain_ = Drain::kNo;

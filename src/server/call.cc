@@ -167,7 +167,12 @@ void ServerCall::wait_for_time() {
 
 void ServerCall::on_timer() {
   if (lingering_) {
-    if (conn_) conn_->reset(this, http::kH2NoError);
+    if (!conn_) return;
+    // Clients that are still sending take a reset for a failure, whatever its code: curl 7.88, nginx.
+    int64_t now = worker_->loop()->now();
+    if (dropped_ == dropped_seen_ || now >= linger_due_ns_) return conn_->reset(this, http::kH2NoError);
+    dropped_seen_ = dropped_;
+    worker_->loop()->set_timer(&timer_, now + worker_->config().reset_ms * net::Timers::kNsPerMs);
     return;
   }
   if (stream_out_ && finished_.load()) {
@@ -192,6 +197,7 @@ void ServerCall::on_timer() {
 
 void ServerCall::body(Slice bytes) {
   if (takes_credit()) return stream_body(bytes);
+  if (lingering_ && (dropped_ += bytes.size) > worker_->config().dropped) conn_->reset(this, http::kH2NoError);
   if (state_ != State::kBody) return;
   if (request_.text()) {
     if (!bytes.empty()) text_body(bytes);
@@ -422,6 +428,8 @@ void ServerCall::fail(Status s) {
 void ServerCall::linger() {
   if (!conn_) return;
   lingering_ = true;
+  linger_due_ns_ = worker_->loop()->now() + worker_->config().dropped_ms * net::Timers::kNsPerMs;
+  if (stream_in_) let_go_of_held();
   worker_->loop()->set_timer(&timer_, worker_->loop()->now() + worker_->config().reset_ms * net::Timers::kNsPerMs);
 }
 
@@ -457,6 +465,11 @@ void ServerCall::closed() {
     stream_->over = true;
   }
   conn_->unlink(this);
+  // Whoever resets streams does not get rid of their handlers.
+  if (state_ == State::kHandling && !finished_.load()) {
+    home_ = conn_;
+    home_->adopt(this);
+  }
   conn_ = nullptr;
   counters->add(counters->calls_now, uint64_t(-1));
   if (!finished_.exchange(true)) {
@@ -486,6 +499,11 @@ void ServerCall::unreferenced(rpc::Call* call) {
   }
 }
 
+void ServerCall::orphaned() {
+  home_->leave(this);
+  home_ = nullptr;
+}
+
 void ServerCall::settle() {
   if (refs.load(std::memory_order_acquire) != 0 || settling_.load()) return;
   if (state_ == State::kHandling && !finished_.load()) {
@@ -509,6 +527,7 @@ void ServerCall::count_copies() {
 // Back to what a fresh call is, with its memory.
 void ServerCall::recycle() {
   count_copies();
+  if (home_) orphaned();
   if (counted_kept_) worker_->kept_blocks--;
   for (base::Buffer** b : {&kept_, &chunk_, &reply_buffer_, &certificate_})
     if (*b) {
@@ -570,6 +589,7 @@ void ServerCall::recycle() {
   finished_.store(false, std::memory_order_relaxed);
   deadline_ns_ = 0;
   message_in_ = message_out_ = left_seen_ = 0;
+  dropped_ = dropped_seen_ = 0;
   h2 = Stream{};
   h2.self = this;
 }

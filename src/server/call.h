@@ -73,7 +73,10 @@ class ServerCall : public rpc::Call {
   bool is_finished() const { return finished_.load(std::memory_order_relaxed); }
   size_t queued() const { return stream_->queued.load(std::memory_order_relaxed); }
   int64_t begun_ns() const { return begun_ns_; }
-  // HTTP/2: our side has ended and the peer's has not: a reset without error follows.
+  // The connection that counts it among its calls is no more.
+  void orphaned();
+  // HTTP/2: our side has ended and the peer's has not: what still comes is dropped, within bounds, and if the end does not come a
+  // reset without error follows.
   void linger();
 
   // [any] See rpc::Verbs.
@@ -146,6 +149,7 @@ class ServerCall : public rpc::Call {
   base::Status deliver(bool in_block);
   void end_of_requests();
   void give_window(size_t n);
+  void let_go_of_held();               // it will never be read
   // stream_out.cc
   base::Status may_send() const;
   base::Status queue_encoded();
@@ -166,6 +170,9 @@ class ServerCall : public rpc::Call {
 
   Worker* worker_;
   Connection* conn_ = nullptr;         // [inside] nullptr: the stream is no more
+  Connection* home_ = nullptr;         // [inside] which counts it although its stream is no more
+  uint64_t dropped_ = 0, dropped_seen_ = 0;  // bytes of the request that came after the answer
+  int64_t linger_due_ns_ = 0;
   const Route* route_ = nullptr;
   State state_ = State::kHead;
   bool stream_in_ = false, stream_out_ = false;  // the method's requests stream; its answers do, or have to be sent as if

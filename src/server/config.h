@@ -44,7 +44,10 @@ struct Config {
   int64_t body_grace_ms = 10'000;          // a body may dawdle so long,
   int64_t body_rate = 256;                 // then it has to bring so many bytes a second, counted from its beginning
   int64_t linger_ms = 1'000;               // reading on after the last word, so that it is not lost to a reset
-  int64_t reset_ms = 100;                  // after an early answer, before the stream is reset
+  // After an early answer the rest of the request is read and dropped, so that its stream can end without a reset:
+  int64_t reset_ms = 250;                  // until so long nothing of it has come,
+  int64_t dropped_ms = 10'000;             // or it has taken so long,
+  uint64_t dropped = 16 << 20;             // or so many bytes
   int64_t drain_ping_ms = 1'000;           // waiting for the answer to GOAWAY's ping
   size_t high_water = 256 << 10;           // bytes of output above which nothing is read
   size_t pipelined = 64 << 10;             // bytes of HTTP/1.1 requests that wait their turn, or a read credit

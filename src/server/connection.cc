@@ -76,6 +76,7 @@ Connection* Connection::make(Worker* w, int fd, const net::Address& peer, net::S
 void Connection::destroy(Connection* c) { delete c; }
 
 void Connection::link(ServerCall* c) {
+  running_++;
   c->prev = nullptr;
   c->next = calls_;
   if (calls_) calls_->prev = c;
@@ -87,6 +88,21 @@ void Connection::unlink(ServerCall* c) {
   if (c->next) c->next->prev = c->prev;
   c->next = c->prev = nullptr;
   active_ns_ = worker_->loop()->now();
+  running_--;
+}
+
+void Connection::adopt(ServerCall* c) {
+  running_++;
+  c->next = orphans_;
+  if (orphans_) orphans_->prev = c;
+  orphans_ = c;
+}
+
+void Connection::leave(ServerCall* c) {
+  (c->prev ? c->prev->next : orphans_) = c->next;
+  if (c->next) c->next->prev = c->prev;
+  c->next = c->prev = nullptr;
+  running_--;
 }
 
 void Connection::flush_later() {
@@ -177,7 +193,7 @@ bool Connection::fed(Slice bytes) {
   if (protocol_ == Protocol::kUnknown) {
     good = detect(bytes);
   } else if (protocol_ == Protocol::kHttp2) {
-    good = h2_->feed(bytes);
+    good = h2_->feed(bytes, worker_->loop()->now());
     if (!good) {
       worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: bad HTTP/2: %s", int(peer_size_), peer_, h2_->failure());
       end_when_sent();
@@ -398,6 +414,7 @@ void Connection::close() {
   if (dead_) return;
   dead_ = true;
   while (calls_) calls_->closed();
+  while (orphans_) orphans_->orphaned();
   current_ = nullptr;
   worker_->loop()->clear_timer(&timer_);
   worker_->loop()->remove(&handler_);

@@ -63,6 +63,11 @@ class Connection {
   void expect_by(int64_t due_ns);
   void link(ServerCall* c);
   void unlink(ServerCall* c);
+  // A call whose stream is no more while its handler goes on: it keeps its slot until it leaves.
+  void adopt(ServerCall* c);
+  void leave(ServerCall* c);
+  // Calls whose streams are open, and those that were adopted.
+  size_t running() const { return running_; }
 
   static const http::H2Events kH2Events;
   Connection *next = nullptr, *prev = nullptr;  // the worker's list
@@ -130,7 +135,8 @@ class Connection {
   uint8_t peer_size_ = 0;
   char peer_[net::kAddressText];
   int64_t opened_ns_, active_ns_, age_ns_ = 0, head_due_ns_, stalled_ns_ = 0, linger_due_ns_ = 0, ping_due_ns_ = 0, timer_due_ns_ = 0;
-  ServerCall* calls_ = nullptr;
+  ServerCall *calls_ = nullptr, *orphans_ = nullptr;
+  size_t running_ = 0;
   size_t held_in_ = 0, most_held_;
   bool pumps_ = false;                     // a call has something for us at the next flush
   http::Output out_;

@@ -13,6 +13,7 @@ struct H2Callbacks {
 
   static http::H2Stream* begin(http::H2Session*, void* user) {
     Connection* c = conn(user);
+    if (c->running() >= c->worker_->config().max_streams) return nullptr;
     ServerCall* k = c->worker_->take_call();
     if (!k) return nullptr;
     k->begin(c);

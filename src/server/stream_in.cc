@@ -76,6 +76,14 @@ void ServerCall::give_window(size_t n) {
   if (n && conn_) conn_->returned(this, n);
 }
 
+void ServerCall::let_go_of_held() {
+  size_t n = stream_->held_size();
+  stream_->held.clear();
+  stream_->held_at = 0;
+  if (conn_) conn_->unhold(n);
+  give_window(n);
+}
+
 // What is held becomes messages, and perhaps the end.
 void ServerCall::pull() {
   StreamState& s = *stream_;

@@ -51,6 +51,12 @@ for version in ('--http1.1', '--http2-prior-knowledge'):
     has(head, 'allow: post', version)
     check(curl(version, url + 'GetSummary?' + query.replace('curl', 'nobody'))[0] == 404, 'not_found')
 
+    # An upload that is refused at once, and goes on for megabytes: the answer, and no error of the transport.
+    status, head, body = curl(version, '-H', 'content-type: application/json', '-H', 'expect:', '--data-binary', '@-', url + 'Nothing', data=b' ' * (6 << 20))
+    check(status == 404, f'{version}: refused upload: {status}')
+    status, head, body = curl(version, *JSON, '-H', 'expect:', '--data-binary', '@-', url + 'Ingest', data=b'[' + b' ' * (6 << 20))
+    check(status in (400, 429), f'{version}: refused body: {status}')
+
     # Compression both ways.
     large = json.dumps({'records': [{'source': 'curl', 'text': 'x' * 100}] * 100}).encode()
     status, head, body = curl(version, *JSON, '-H', 'content-encoding: gzip', '--data-binary', '@-', url + 'Ingest', data=gzip.compress(large))

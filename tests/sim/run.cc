@@ -138,9 +138,9 @@ class Run {
       m.read_most = dice_.of<size_t>({65536, 65536, 1000, 60});
       m.chunk = dice_.of<size_t>({65536, 1000, 100});
       m.slow_window = dice_.once_in(3);
-      m.window = uint32_t(dice_.of<int>({65535, 1 << 20, slow_ ? 5000 : 100, 5000}));
+      m.window = uint32_t(dice_.of<int>({65535, 1 << 20, slow_ ? 5000 : 1000, 5000}));
       // Slower than the least rate, and the server lets it go.
-      if (m.window == 100 || m.chunk == 100 || m.read_most == 60) m.think_ms = std::min<int64_t>(m.think_ms, 1);
+      if (m.window == 1000 || m.chunk == 100 || m.read_most == 60) m.think_ms = std::min<int64_t>(m.think_ms, 1);
       m.ping = dice_.of<uint64_t>({0, 10});
       m.proxy = config_.proxy_protocol;
       if (!weather_.calm) {

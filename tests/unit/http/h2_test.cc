@@ -191,9 +191,10 @@ struct Rig {
       all.append(reinterpret_cast<const char*>(p), size_t(n));
     }
   }
+  int64_t now_ns = 1'000'000'000;
   void to_server(const std::string& bytes) {
     std::vector<char> copy(bytes.begin(), bytes.end());
-    if (!copy.empty()) alive = server.session->feed(Slice(copy.data(), copy.size())) && alive;
+    if (!copy.empty()) alive = server.session->feed(Slice(copy.data(), copy.size()), now_ns) && alive;
   }
   std::string server_bytes(size_t most = 256 << 10) {
     assert_true(server.session->flush(&out, most));
@@ -522,6 +523,36 @@ void a_drain_cuts_calls_off(void**) {
   assert_true(r.server.session->over());
 }
 
+// So many streams, each opened and reset so long after; whether the connection is still good.
+bool survives(int resets, int64_t apart_ns, int64_t lived_ns, bool answered) {
+  Rig r;
+  r.server.quiet = true;
+  for (int i = 0; i < resets && r.alive; i++) {
+    int32_t id = r.request("", {}, !answered);
+    r.to_server(r.client_bytes());
+    r.to_client(r.server_bytes());
+    r.now_ns += lived_ns;
+    if (answered) {
+      for (Call& c : r.server.calls)
+        if (c.in_use) answer_small(&r.server, &c);
+    }
+    nghttp2_submit_rst_stream(r.client.ng, 0, id, NGHTTP2_CANCEL);
+    r.to_server(r.client_bytes());
+    r.to_client(r.server_bytes());
+    r.now_ns += apart_ns - lived_ns;
+  }
+  return r.alive && r.client.goaways.empty();
+}
+
+// A balancer's clients share a connection: for a minute 200 of them a second give up.
+void honest_cancels_are_taken_for_an_attack(void**) {
+  assert_true(survives(12'000, 5'000'000, 1'000'000, false));
+  assert_true(survives(20'000, 1'000'000, 150'000'000, false));  // a thousand a second that had waited
+  assert_true(survives(5'000, 1'000, 500, true));                // or had been answered
+  assert_true(survives(1'000, 1'000, 500, false));
+  assert_false(survives(1'200, 1'000, 500, false));
+}
+
 // Found by the simulation, seed 10300.
 void a_goaway_disowns_a_call_that_runs(void**) {
   Rig r;
@@ -717,6 +748,7 @@ int main() {
       cmocka_unit_test(a_busy_server_cannot_refuse),
       cmocka_unit_test(one_stream_starves_its_neighbours),
       cmocka_unit_test(a_drain_cuts_calls_off),
+      cmocka_unit_test(honest_cancels_are_taken_for_an_attack),
       cmocka_unit_test(a_goaway_disowns_a_call_that_runs),
       cmocka_unit_test(a_call_is_served_behind_a_goaway_that_disowns_it),
       cmocka_unit_test(a_cancel_is_not_told),

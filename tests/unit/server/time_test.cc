@@ -1,4 +1,6 @@
 // What a peer may take its time for, with limits of a tenth of a second instead of those of production.
+#include <algorithm>
+
 #include "unit/server/harness.h"
 
 #include "support/cmocka.h"
@@ -168,6 +170,60 @@ void a_call_on_an_old_connection_runs_on_past_its_grace(void**) {
   h.stop();
 }
 
+std::string frame(uint8_t type, uint8_t flags, uint32_t id, std::string_view payload = {}) {
+  std::string s = {char(payload.size() >> 16), char(payload.size() >> 8), char(payload.size()), char(type), char(flags), 0, 0, 0, char(id)};
+  return s + std::string(payload);
+}
+// SETTINGS, and the head of a call to a path that nobody serves.
+std::string refused() {
+  auto field = [](std::string name, std::string_view value) { return name + std::string(1, char(value.size())) + std::string(value); };
+  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) +
+         frame(1, 4, 1, "\x83\x86" + field("\x04", "/s.S/Nope") + field("\x01", "x") + field("\x0f\x10", "application/grpc"));
+}
+std::string upload(size_t n) {
+  std::string s;
+  for (; n >= 10'000; n -= 10'000) s += frame(0, 0, 1, std::string(10'000, 'x'));
+  return s;
+}
+int resets(const std::string& got, uint32_t* code) {
+  int n = 0;
+  for (size_t at = 0; at + 13 <= got.size();) {
+    auto b = [&](size_t i) { return uint32_t(uint8_t(got[at + i])); };
+    if (b(3) == 3) n++, *code = b(12);
+    at += 9 + (b(0) << 16 | b(1) << 8 | b(2));
+  }
+  return n;
+}
+
+// curl 7.88 and nginx take a reset for a failure, whatever its code: who goes on sending is listened to.
+void an_early_answer_resets_who_is_still_sending(void**) {
+  server::Config c;
+  c.reset_ms = kLimit;
+  c.dropped = 100'000;
+  struct {
+    size_t bytes;
+    bool ends;
+    int resets;
+  } kinds[] = {{50'000, true, 0}, {50'000, false, 1}, {150'000, true, 1}};
+  for (auto& k : kinds) {
+    Harness h;
+    assert_true(h.start(net::system_io(), c).ok());
+    int fd = dial(h.port);
+    bool closed;
+    say(fd, refused() + upload(10'000));
+    std::string got = hear(&h, fd, "", kLimit / 2, &closed);  // the answer has come; it goes on
+    say(fd, frame(4, 1, 0) + upload(k.bytes));
+    if (k.ends) say(fd, frame(0, 1, 1));
+    got += hear(&h, fd, "", 4 * kLimit, &closed);
+    assert_false(closed);
+    uint32_t code = 0;
+    assert_int_equal(resets(got, &code), k.resets);
+    assert_int_equal(code, 0);
+    close(fd);
+    h.stop();
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -180,6 +236,7 @@ int main() {
       cmocka_unit_test(a_peer_that_reads_nothing_is_kept),
       cmocka_unit_test(an_old_connection_is_never_renewed_or_loses_a_request),
       cmocka_unit_test(a_call_on_an_old_connection_runs_on_past_its_grace),
+      cmocka_unit_test(an_early_answer_resets_who_is_still_sending),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
