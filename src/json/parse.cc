@@ -148,7 +148,7 @@ bool Parser::singular(const Field* f) {
     if (s.size) encode::put_bytes(e_, f, s, around_);
     return true;
   }
-  uint64_t bits;
+  uint64_t bits = 0;  // stays so for what is dropped
   if (!scalar(f, &bits)) return false;
   if (bits && !dropped_) encode::put_number(e_, f, bits);
   return true;
