@@ -49,6 +49,7 @@ struct Config {
   int64_t dropped_ms = 10'000;             // or it has taken so long,
   uint64_t dropped = 16 << 20;             // or so many bytes
   int64_t drain_ping_ms = 1'000;           // waiting for the answer to GOAWAY's ping
+  int64_t drain_quiet_ms = 200;            // after which a drain closes connections on which nothing comes
   size_t high_water = 256 << 10;           // bytes of output above which nothing is read
   size_t pipelined = 64 << 10;             // bytes of HTTP/1.1 requests that wait their turn, or a read credit
   size_t held = 4 << 20;                   // bytes of a connection's streams that wait for read credits

@@ -378,8 +378,9 @@ void Connection::drain() {
     ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_ping_ms);
     expect_by(ping_due_ns_);
     flush_later();
-  } else if (protocol_ == Protocol::kUnknown ? seen_ == 0 : !current_ && parser_.between_requests()) {
-    end_when_sent();
+  } else if (quiet()) {  // its first, or next, request may be under way
+    ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_quiet_ms);
+    expect_by(ping_due_ns_);
   }
 }
 
@@ -484,6 +485,10 @@ int64_t Connection::check(int64_t now) {
     pinged_ = true;
     h2_->drain_now();
     flush_later();
+  }
+  if (!h2_ && ping_due_ns_ && quiet() && late(ping_due_ns_)) {
+    end_when_sent();
+    return due_next;
   }
   if (late(age_ns_)) {
     if (old_) {

@@ -98,6 +98,8 @@ class Connection {
   void on_timer();
   int64_t check(int64_t now);              // when to look again
   bool idle() const { return calls_ == nullptr; }
+  // Nothing has come yet, or nothing of an HTTP/1.1 request after the last.
+  bool quiet() const { return protocol_ == Protocol::kUnknown ? seen_ == 0 : protocol_ == Protocol::kHttp1 && !current_ && parser_.between_requests(); }
 
   // connection_http1.cc
   bool feed_http1(base::Slice bytes);

@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 SOURCE = os.environ['ZCRPC_SOURCE_DIR']
 BIN = os.environ['ZCRPC_BIN_DIR']
@@ -114,6 +116,24 @@ def cases(expected, *command, env=None):
 
 def done():
     print(f'{checks} checks passed')
+
+
+def free_port():
+    """A port that nobody has; it is bound at once by who asked."""
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def await_port(port, process, name):
+    for _ in range(200):
+        check(process.poll() is None, f'{name} ended with {process.returncode}')
+        try:
+            socket.create_connection(('127.0.0.1', port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    fail(f'{name} does not listen')
 
 
 def as_json(text):
