@@ -49,8 +49,10 @@ func runCases(group string, c, direct client, cases []testCase) bool {
 		}
 		var err error
 		from := time.Now()
-		// What has to be seen within 100 ms may be late once on a busy machine, but not three times.
-		for try := 0; try == 0 || (err != nil && try < 3 && strings.HasPrefix(t.name, "cancel")); try++ {
+		// What has to be seen within 100 ms may be late on a busy machine, but not five times. Over HTTP/1.1 an upload that is
+		// answered early may fail in Go's client, which finds its connection closed before it has read the answer.
+		again := strings.HasPrefix(t.name, "cancel") || (!c.Duplex() && strings.HasPrefix(t.name, "early"))
+		for try := 0; try == 0 || (err != nil && again && try < 5); try++ {
 			ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 			err = t.run(ctx, c, direct)
 			stop()
