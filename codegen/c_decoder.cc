@@ -92,8 +92,7 @@ class Decoder {
       message_ |= f->kind == Kind::kMessage && !f->is_map();
       run_ |= f->kind == Kind::kMessage && f->repeated() && !f->is_map();
       map_ |= f->is_map();
-      base_ |= (schema::is_string(f->kind) && !f->repeated()) || (f->kind == Kind::kMessage && !f->is_map()) ||
-               (f->repeated() && f->packed && is_fixed(f->kind));
+      base_ |= (schema::is_string(f->kind) && !f->repeated()) || (f->kind == Kind::kMessage && !f->is_map());
     }
   }
 
@@ -211,7 +210,7 @@ void Decoder::scalar(const Field& f) {
   const std::string at = behind(f), slot = slot_of(f);
   uint64_t members;
   if (schema::is_string(f.kind))
-    return line(f, f.utf8 ? "ZCRPC_D(text)(base, " + at + ", end, " + slot + ", t)" : "ZCRPC_D(bytes)(base, " + at + ", end, " + slot + ")");
+    return line(f, f.utf8 ? "ZCRPC_D(text)(base, " + at + ", end, m, " + slot.substr(4) + ", t)" : "ZCRPC_D(bytes)(base, " + at + ", end, " + slot + ")");
   if (f.closed_enum && members_of(f.enumeration, &members))
     return line(f, "ZCRPC_D(closed)(" + at + ", " + slot + ", UINT64_C(" + hex(members) + "))");
   line(f, "ZCRPC_D(number)(" + at + ", " + slot + ", " + kind_macro(f.kind) + ")");
@@ -223,8 +222,8 @@ void Decoder::array(const Field& f) {
     return line(f, std::string("ZCRPC_D(") + (f.utf8 ? "texts" : "bytes_list") + ")(d, " + at + ", end, " + slot + ", " + tag + ", t)");
   if (!f.packed) return line(f, std::string("ZCRPC_D(list_") + kind_suffix(f.kind) + ")(d, " + at + ", end, " + slot + ", " + tag + ")");
   if (is_fixed(f.kind))
-    return line(f, "ZCRPC_D(borrow)(base, " + at + ", end, " + slot + ", " + (schema::slot_width(f.kind) == 8 ? "3" : "2") + ")");
-  line(f, std::string("ZCRPC_D(packed_") + kind_suffix(f.kind) + ")(d, " + at + ", end, " + slot + ", t)");
+    return line(f, "ZCRPC_D(borrow)(d, " + at + ", end, m, " + slot + ", " + (schema::slot_width(f.kind) == 8 ? "3" : "2") + ", t, " + number(f.index) + ")");
+  line(f, std::string("ZCRPC_D(packed_") + kind_suffix(f.kind) + ")(d, " + at + ", end, m, " + slot + ", t, " + number(f.index) + ")");
 }
 
 void Decoder::map(const Field& f) {
@@ -312,7 +311,7 @@ std::string c_decoder_tables(const Model& model, const FileDecl& f) {
             "#include <zcrpc/decode.h>\n"
             "#if ZCRPC_DECODE_BASELINE\n#define ZCRPC_DECODE_PASS 0\n#include \"$stem$.zcrpc.c\"\n#undef ZCRPC_DECODE_PASS\n#endif\n"
             "#if ZCRPC_DECODE_V3\n#define ZCRPC_DECODE_PASS 3\n#include \"$stem$.zcrpc.c\"\n#undef ZCRPC_DECODE_PASS\n#endif\n"
-            "#undef ZCRPC_OWN_DECODERS\n#if ZCRPC_DECODE_BASELINE\nstatic const zcrpc_decoders $f$_decoders = {\n  sizeof(zcrpc_decoders), 1, zcrpc_parse0_$f$_all,\n"
+            "#undef ZCRPC_OWN_DECODERS\n#if ZCRPC_DECODE_BASELINE\nstatic const zcrpc_decoders $f$_decoders = {\n  sizeof(zcrpc_decoders), 2, zcrpc_parse0_$f$_all,\n"
             "#if ZCRPC_DECODE_V3\n  zcrpc_parse3_$f$_all\n#else\n  NULL\n#endif\n};\n"
             "#define ZCRPC_OWN_DECODERS &$f$_decoders\n#else\n#define ZCRPC_OWN_DECODERS NULL\n#endif\n\n",
             {{"stem", stem}, {"f", f.ident}});

@@ -12,7 +12,7 @@
 
 #include "../zcrpc/layout.h"
 
-#define ZCRPC_DECODE 1
+#define ZCRPC_DECODE 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,6 +51,9 @@ typedef struct zcrpc_decode_calls {
   void (*soil)(zcrpc_decode *d, uint8_t *end);
   /* Whether [p, p + n) is UTF-8. */
   int32_t (*utf8)(const uint8_t *p, uint32_t n);
+  /* A packed run in m's field, whose length is at p: one that is long, or reaches over the fence. Where the next field is,
+   * perhaps behind `end`; or NULL, and nothing has changed. */
+  const uint8_t *(*packed)(zcrpc_decode *d, const uint8_t *p, const uint8_t *end, uint8_t *m, const struct zcrpc_decode_type *t, uint32_t field);
 } zcrpc_decode_calls;
 
 /* A message type as it is in the schema of the file that is loaded. */

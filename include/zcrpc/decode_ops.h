@@ -251,19 +251,31 @@ ZCRPC_HOT const uint8_t *ZCRPC_D(bytes)(const uint8_t *base, const uint8_t *p, c
   zcrpc_d_pair(slot, zcrpc_d_offset(p, base), n);
   return p + n;
 }
-ZCRPC_FAR const uint8_t *ZCRPC_D(long_text)(const uint8_t *base, const uint8_t *p, const uint8_t *end, uint8_t *slot, const zcrpc_decode_type *t) {
-  uint32_t n;
+/* What text() below leaves: longer ones, and what is not ASCII. The slot is at `at` in m: a place that is only sometimes
+ * wanted should not take a register. */
+ZCRPC_FAR const uint8_t *ZCRPC_D(long_text)(const uint8_t *base, const uint8_t *p, const uint8_t *end, uint8_t *m, uint32_t at, const zcrpc_decode_type *t) {
+  uint32_t n = p[0];
+#if ZCRPC_DECODE_AVX2
+  if (ZCRPC_LIKELY(n - 65 < 63 && end - p > (ptrdiff_t)n)) { /* up to 127, without a branch that depends on the length */
+    const uint8_t *const q = p + 1, *const last = q + n - 32, *const third = q + (n < 96 ? n - 32 : 64);
+    const __m256i low = _mm256_or_si256(ZCRPC_D(load)(q), ZCRPC_D(load)(q + 32)), high = _mm256_or_si256(ZCRPC_D(load)(third), ZCRPC_D(load)(last));
+    if (ZCRPC_LIKELY(_mm256_movemask_epi8(_mm256_or_si256(low, high)) == 0)) {
+      zcrpc_d_pair(m + at, zcrpc_d_offset(q, base), n);
+      return q + n;
+    }
+  }
+#endif
   p = ZCRPC_D(length)(p, end, &n);
   if (ZCRPC_UNLIKELY(!p || !ZCRPC_D(is_utf8)(p, n, t))) return NULL;
-  zcrpc_d_pair(slot, zcrpc_d_offset(p, base), n);
+  zcrpc_d_pair(m + at, zcrpc_d_offset(p, base), n);
   return p + n;
 }
 /* A string that must be UTF-8. */
-ZCRPC_HOT const uint8_t *ZCRPC_D(text)(const uint8_t *base, const uint8_t *p, const uint8_t *end, uint8_t *slot, const zcrpc_decode_type *t) {
+ZCRPC_HOT const uint8_t *ZCRPC_D(text)(const uint8_t *base, const uint8_t *p, const uint8_t *end, uint8_t *m, uint32_t at, const zcrpc_decode_type *t) {
   const uint32_t n = p[0];
   const uint8_t *const next = p + 1 + n;
-  if (ZCRPC_UNLIKELY(n > 64 || next > end || !ZCRPC_D(ascii_64)(p + 1, n))) return ZCRPC_D(long_text)(base, p, end, slot, t);
-  zcrpc_d_pair(slot, zcrpc_d_offset(p + 1, base), n);
+  if (ZCRPC_UNLIKELY(n > 64 || next > end || !ZCRPC_D(ascii_64)(p + 1, n))) return ZCRPC_D(long_text)(base, p, end, m, at, t);
+  zcrpc_d_pair(m + at, zcrpc_d_offset(p + 1, base), n);
   return next;
 }
 
@@ -433,92 +445,46 @@ ZCRPC_HOT const uint8_t *ZCRPC_D(list)(zcrpc_decode *d, const uint8_t *p, const 
   return p;
 }
 /* Packed numbers of fixed width, 1 << shift bytes, stay where they are. */
-ZCRPC_HOT const uint8_t *ZCRPC_D(borrow)(const uint8_t *base, const uint8_t *p, const uint8_t *end, uint8_t *slot, uint32_t shift) {
+ZCRPC_HOT const uint8_t *ZCRPC_D(borrow)(zcrpc_decode *d, const uint8_t *p, const uint8_t *end, uint8_t *m, uint8_t *slot, uint32_t shift,
+                                         const zcrpc_decode_type *t, uint32_t field) {
   uint32_t n;
-  p = ZCRPC_D(length)(p, end, &n);
-  if (ZCRPC_UNLIKELY(!p || n == 0 || (n & ((1u << shift) - 1)) || zcrpc_d_load32(slot + 4) != 0)) return NULL;
-  zcrpc_d_pair(slot, zcrpc_d_offset(p, base) | ZCRPC_ELSEWHERE, n >> shift);
-  return p + n;
+  const uint8_t *const q = ZCRPC_D(length)(p, end, &n);
+  if (ZCRPC_UNLIKELY(!q || n == 0 || (n & ((1u << shift) - 1)) || zcrpc_d_load32(slot + 4) != 0)) return t->calls->packed(d, p, end, m, t, field);
+  zcrpc_d_pair(slot, zcrpc_d_offset(q, d->base) | ZCRPC_ELSEWHERE, n >> shift);
+  return q + n;
 }
-#if ZCRPC_DECODE_AVX2
-/* 64 bytes at a time: a mask of the bytes that end a value, then one pext a value. Stops with fewer than 72 bytes left. */
-ZCRPC_HOT const uint8_t *ZCRPC_D(blocks)(const uint8_t *p, const uint8_t *end, uint8_t **to, int as) {
+/* Packed varints: few of them here, long runs in the library. */
+ZCRPC_HOT const uint8_t *ZCRPC_D(packed)(zcrpc_decode *d, const uint8_t *p, const uint8_t *end, uint8_t *m, uint8_t *slot,
+                                         const zcrpc_decode_type *t, uint32_t field, int as) {
   const uint32_t width = ZCRPC_D(width)(as);
-  uint8_t *out = *to;
-  while (end - p >= 72) {
-    const uint32_t low = (uint32_t)_mm256_movemask_epi8(ZCRPC_D(load)(p)), high = (uint32_t)_mm256_movemask_epi8(ZCRPC_D(load)(p + 32));
-    const uint64_t more = (uint64_t)high << 32 | low;
-    uint64_t stops = ~more, far = more & more >> 1;
-    uint32_t at = 0;
-    if (more == 0) {
-      for (; at < 64; at++, out += width) ZCRPC_D(put)(out, p[at], as);
-      p += 64;
-      continue;
-    }
-    far &= far >> 2;
-    far &= far >> 4;
-    if (ZCRPC_UNLIKELY(far != 0)) { /* a value of more than 8 bytes */
-      uint64_t v;
-      const uint8_t *q = ZCRPC_D(varint)(p, &v);
-      if (!q) break;
-      ZCRPC_D(put)(out, v, as);
-      out += width;
-      p = q;
-      continue;
-    }
-    do {
-      const uint32_t stop = (uint32_t)__builtin_ctzll(stops);
-      stops &= stops - 1;
-      ZCRPC_D(put)(out, _pext_u64(zcrpc_d_wire64(p + at), _bzhi_u64(0x7F7F7F7F7F7F7F7Fu, (stop - at + 1) * 8)), as);
-      out += width;
-      at = stop + 1;
-    } while (stops);
-    p += at;
-  }
-  *to = out;
-  return p;
-}
-#endif
-ZCRPC_HOT const uint8_t *ZCRPC_D(packed)(zcrpc_decode *d, const uint8_t *p, const uint8_t *end, uint8_t *slot,
-                                         const zcrpc_decode_type *t, int as) {
-  const uint32_t width = ZCRPC_D(width)(as);
-  uint32_t before, k = 0, i = 0, n;
+  const uint32_t n = *p;
+  uint32_t before, count;
   uint64_t v;
   uint8_t *first, *out;
-  p = ZCRPC_D(varint)(p, &v);
-  if (ZCRPC_UNLIKELY(!p || v == 0 || end - p < 0 || (uint64_t)(end - p) < v || p[v - 1] >= 0x80)) return NULL;
-  n = (uint32_t)v;
+  if (ZCRPC_UNLIKELY(n > 32 || end - p < (ptrdiff_t)n + 1)) return t->calls->packed(d, p, end, m, t, field);
+  if (ZCRPC_UNLIKELY(n == 0 || p[n] >= 0x80)) return NULL;
   first = out = ZCRPC_D(run_start)(d, slot, width, &before);
-  if (ZCRPC_UNLIKELY(!first)) return NULL;
-#if ZCRPC_DECODE_AVX2
-  for (; i + 32 <= n; i += 32) k += 32 - (uint32_t)__builtin_popcount((uint32_t)_mm256_movemask_epi8(ZCRPC_D(load)(p + i)));
-#endif
-  for (; i + 8 <= n; i += 8) k += (uint32_t)__builtin_popcountll(~zcrpc_d_wire64(p + i) & 0x8080808080808080u);
-  for (; i < n; i++) k += p[i] < 0x80;
-  if (ZCRPC_UNLIKELY((size_t)(d->limit - first) / width < (size_t)k + 8)) return NULL;
-  end = p + n;
-#if ZCRPC_DECODE_AVX2
-  p = ZCRPC_D(blocks)(p, end, &out, as);
-#endif
-  while (p < end) {
+  if (ZCRPC_UNLIKELY(!first || d->limit - first < (ptrdiff_t)(n * width + 64))) return NULL;
+  count = before;
+  end = p + 1 + n;
+  for (p++; p < end; count++, out += width) {
     p = ZCRPC_D(varint)(p, &v);
     if (ZCRPC_UNLIKELY(!p)) {
       t->calls->soil(d, out);
       return NULL;
     }
     ZCRPC_D(put)(out, v, as);
-    out += width;
   }
-  ZCRPC_D(run_done)(d, slot, first, out, before, before + k);
+  ZCRPC_D(run_done)(d, slot, first, out, before, count);
   return end;
 }
 #define ZCRPC_DECODE_ARRAYS(name, as)                                                                                                      \
   ZCRPC_FAR const uint8_t *ZCRPC_D(list_##name)(zcrpc_decode * d, const uint8_t *p, const uint8_t *end, uint8_t *slot, uint32_t tag) {     \
     return ZCRPC_D(list)(d, p, end, slot, tag, as);                                                                                        \
   }                                                                                                                                        \
-  ZCRPC_FAR const uint8_t *ZCRPC_D(packed_##name)(zcrpc_decode * d, const uint8_t *p, const uint8_t *end, uint8_t *slot,                   \
-                                                  const zcrpc_decode_type *t) {                                                            \
-    return ZCRPC_D(packed)(d, p, end, slot, t, as);                                                                                        \
+  ZCRPC_FAR const uint8_t *ZCRPC_D(packed_##name)(zcrpc_decode * d, const uint8_t *p, const uint8_t *end, uint8_t *m, uint8_t *slot,       \
+                                                  const zcrpc_decode_type *t, uint32_t field) {                                            \
+    return ZCRPC_D(packed)(d, p, end, m, slot, t, field, as);                                                                              \
   }
 ZCRPC_DECODE_ARRAYS(v64, ZCRPC_AS_V64)
 ZCRPC_DECODE_ARRAYS(v32, ZCRPC_AS_V32)

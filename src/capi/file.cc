@@ -155,8 +155,18 @@ base::Result<schema::View> decode(zcrpc_file* f, uint32_t message, base::Slice d
 
 }  // namespace
 
+// As zcrpc_view_decode: the usual call has no options, of a file that is loaded.
 const zcrpc_view* zcrpc_file_decode(zcrpc_file* f, uint32_t message, const void* data, size_t len, const zcrpc_options* o, zcrpc_arena* a,
                                     zcrpc_error** err) {
+  void* have = f ? std::atomic_ref<void*>(f->loaded).load(std::memory_order_acquire) : nullptr;
+  if (have && message < f->message_count && a && !o && !bad_slice(data, len)) {
+    constexpr view::Limits kStraight{.straight = true};
+    base::Status why;
+    const schema::Message* type = static_cast<Loaded*>(have)->messages[message];
+    if (schema::View v = view::decode(type, base::Slice(data, len), false, kStraight, from_c(a), nullptr, &why)) return to_c(v);
+    (void)give(std::move(why), err);
+    return nullptr;
+  }
   return guard(err, [&]() -> base::Result<schema::View> {
     if (bad_slice(data, len)) return wrong("zcrpc_file_decode: NULL with a length");
     return decode(f, message, base::Slice(data, len), false, o, a, nullptr);

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "view/context.h"
+#include "view/fast.h"
 #include "view/generated.h"
 #include "view/project.h"
 
@@ -66,8 +67,14 @@ void enter_root(Context* c, const Table* t, const Piece& piece, uint32_t flags) 
 bool open_root(Context* c, const Table* t, const Piece& piece, uint32_t start) {
   enter_root(c, t, piece, 0);
   c->sp = c->frames;
-  uint8_t* m = t->sparse ? open_scratch(c, t) : take(c, t->size);
-  if (!m) return false;
+  uint8_t* m = c->top;
+  if (ZCRPC_LIKELY(!t->sparse && size_t(c->limit - m) >= t->size)) {
+    c->top = m + t->size;
+    zero_message(m, t->size);
+  } else {
+    m = t->sparse ? open_scratch(c, t) : take(c, t->size);
+    if (!m) return false;
+  }
   head_of(m)->self = t->sparse ? 0 : c->index_offset(m);
   head_of(m)->start = start;
   head_of(m)->type_no = t->type_no | (c->outer ? 0 : ZCRPC_HEAD_ROOT);
@@ -86,20 +93,20 @@ bool reopen_root(Context* c, const Table* t, const Piece& piece) {
   return c->walk.m;
 }
 
-bool run_pieces(Context* c, const Table* t, base::Slice data, bool slack, uint32_t start, const Piece* pieces, size_t count) {
-  for (size_t i = 0; i < count; i++) {
+bool run_root(Context* c, const Table* t) {
+  c->sp_end = c->lazy ? c->sp : c->depth_end;
+  return c->straight && t->straight ? run_decoders(c) : t->dispatcher->run(c);
+}
+
+// Those behind the first.
+bool run_pieces(Context* c, const Table* t, base::Slice data, bool slack, const Piece* pieces, size_t count) {
+  if (!push_row(c, {c->root, kPieceRow, pieces[0].begin, pieces[0].end - pieces[0].begin})) return false;
+  for (size_t i = 1; i < count; i++) {
     open_input(c, data, slack);
-    if (i == 0) {
-      if (!open_root(c, t, pieces[0], start)) return false;
-    } else {
-      if (i == 1 && !push_row(c, {c->root, kPieceRow, pieces[0].begin, pieces[0].end - pieces[0].begin})) return false;
-      head_at(c, c->root)->type_no |= ZCRPC_HEAD_MERGED;
-      if (!reopen_root(c, t, pieces[i])) return false;
-    }
-    c->sp_end = c->lazy ? c->sp : c->depth_end;
-    if (!(c->straight && t->straight ? run_decoders(c) : t->dispatcher->run(c))) return false;
+    head_at(c, c->root)->type_no |= ZCRPC_HEAD_MERGED;
+    if (!reopen_root(c, t, pieces[i]) || !run_root(c, t)) return false;
   }
-  return tidy(c);
+  return true;
 }
 
 }  // namespace
@@ -109,8 +116,12 @@ size_t budget_for(const Limits& limits, size_t input) {
   return std::min(kMostBudget, kLeastBudget + kBudgetFactor * std::min(input, kMostBudget));
 }
 
-// Ordinary messages take about half as many bytes of index as they have on the wire: one block does.
-size_t first_room(size_t input) { return input <= (size_t(1) << 20) ? input + 1024 : (size_t(1) << 20) + input / 4; }
+// Ordinary messages take half as many bytes of index as they have on the wire, trees of small messages 1.6 times as many,
+// for which small inputs have room: one block does.
+size_t first_room(size_t input) {
+  if (input <= size_t(32) << 10) return 2 * input + 1024;
+  return input <= (size_t(1) << 20) ? input + 1024 : (size_t(1) << 20) + input / 4;
+}
 
 Frames::Frames(Context* c) {
   c->frames = c->own_frames;
@@ -124,21 +135,30 @@ Frames::~Frames() {
   if (heap_) base::kDefaultAllocator.free(heap_, size_, nullptr);
 }
 
-// The whole index, from c->index on. Memory is the caller's to close or to abandon.
-base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start,
-                   const Piece* pieces, size_t count) {
+namespace {
+
+// The whole index, from c->index on. False: report() tells why, or, without a fault, there is no memory for a start.
+ZCRPC_HOT bool build_index(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start,
+                           const Piece* pieces, size_t count) {
   c->schema = t->message->schema;
   c->fault = Fault::kNone;
   c->fault_at = c->fault_more = 0;
   c->fault_field = nullptr;
   c->settle = nullptr;
-  c->walk = {};
   c->root = 0;
   c->sp = c->frames;
   c->depth_end = c->frames + (c->max_depth - c->depth) + 1;
-  if (!open_region(c, prefix, least)) return base::Status::no_memory();
-  if (!run_pieces(c, t, data, slack, start, pieces, count)) return report(c);
+  if (!open_region(c, prefix, least)) return false;
+  open_input(c, data, slack);
+  if (!open_root(c, t, pieces[0], start) || !run_root(c, t)) return false;
+  if (ZCRPC_UNLIKELY(count > 1) && !run_pieces(c, t, data, slack, pieces, count)) return false;
   auto* index = reinterpret_cast<zcrpc_index*>(c->index);
+  if (ZCRPC_UNLIKELY(c->row_count)) {
+    if (!tidy(c)) return false;
+    index = reinterpret_cast<zcrpc_index*>(c->index);  // it may have moved
+  } else {
+    index->unknown = index->unknown_count = index->pieces = index->piece_count = 0;
+  }
   index->magic = ZCRPC_INDEX_MAGIC;
   index->layout = ZCRPC_LAYOUT;
   index->size = c->index_offset(c->top);
@@ -146,6 +166,17 @@ base::Status build(Context* c, const Table* t, base::Slice data, bool slack, siz
   index->input_len = uint32_t(data.size);
   index->flags = c->lazy ? uint32_t(ZCRPC_INDEX_LAZY) : t->projected ? uint32_t(ZCRPC_INDEX_PROJECTED) : 0u;
   index->fingerprint = t->message->fingerprint;
+  return true;
+}
+
+base::Status why_not(Context* c) { return c->fault == Fault::kNone ? base::Status::no_memory() : report(c); }
+
+}  // namespace
+
+// Memory is the caller's to close or to abandon.
+base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start,
+                   const Piece* pieces, size_t count) {
+  if (!build_index(c, t, data, slack, prefix, least, start, pieces, count)) return why_not(c);
   return {};
 }
 
@@ -187,24 +218,38 @@ base::Status check(const Message* type, const Table* t, const Limits& limits) {
 
 base::Result<schema::View> decode(const Message* type, base::Slice data, bool slack, const Limits& limits, base::Arena* arena,
                                   base::Buffer* holder) {
+  base::Status why;
+  schema::View v = decode(type, data, slack, limits, arena, holder, &why);
+  if (!v) return why;
+  return v;
+}
+
+schema::View decode(const Message* type, base::Slice data, bool slack, const Limits& limits, base::Arena* arena, base::Buffer* holder,
+                    base::Status* why) {
   const auto* t = table_for(type, limits);
-  ZCRPC_TRY(check(type, t, limits));
-  if (data.size > wire::kMaxMessage) return too_long(data.size);
+  if (ZCRPC_UNLIKELY(!t || limits.projection || data.size > wire::kMaxMessage)) {
+    *why = check(type, t, limits);
+    if (why->ok() && data.size > wire::kMaxMessage) *why = too_long(data.size);
+    if (!why->ok()) return nullptr;
+  }
   Context c;
   set_limits(&c, limits, data.size);
   const Frames frames(&c);
-  if (!frames.ok()) return base::Status::no_memory();
+  if (ZCRPC_UNLIKELY(!frames.ok())) {
+    *why = base::Status::no_memory();
+    return nullptr;
+  }
   c.arena = arena;
   constexpr size_t kLazyPrefix = sizeof(schema::LazyRoot) + sizeof(schema::LazyLink);
   const size_t before = c.lazy ? kLazyPrefix : 0;
-  base::Status status = build(&c, t, data, slack, before + schema::kAnchorSize, std::min(first_room(data.size), c.budget));
-  if (!status.ok()) {
+  const Piece whole{0, uint32_t(data.size)};
+  if (ZCRPC_UNLIKELY(!build_index(&c, t, data, slack, before + schema::kAnchorSize, std::min(first_room(data.size), c.budget), 0, &whole, 1))) {
+    *why = why_not(&c);
     arena->region_abandon();
-    return status;
+    return nullptr;
   }
-  schema::Anchor anchor{data.data, c.schema, arena, arena->generation() ^ schema::kSeal, holder};
-  static_assert(sizeof anchor <= schema::kAnchorSize && kLazyPrefix % 8 == 0);  // 32 where pointers have 4 bytes
-  memcpy(c.region + before, &anchor, sizeof anchor);
+  static_assert(sizeof(schema::Anchor) <= schema::kAnchorSize && kLazyPrefix % 8 == 0);  // 32 where pointers have 4 bytes
+  new (c.region + before) schema::Anchor{data.data, c.schema, arena, arena->generation() ^ schema::kSeal, holder};
   if (c.lazy) {
     auto* all = new (c.region) schema::LazyRoot{c.max_index, size_t(c.top - c.region), c.max_depth, slack, c.drop_unknown};
     new (all + 1) schema::LazyLink{all, nullptr, 0, 0};

@@ -11,9 +11,10 @@ const Table* table_of(const zcrpc_decode_type* t) { return static_cast<const Tab
 // What a decoder holds while it runs, in the words that are shared with it.
 struct Run : zcrpc_decode {
   Context* c;
-  uint32_t opened;  // frames of messages that it has left open
+  uint8_t* outermost;  // the message that was open when it was called
+  uint32_t opened;     // frames of messages that it has left open
 
-  explicit Run(Context* context, const Walk& w) : c(context), opened(0) {
+  explicit Run(Context* context, const Walk& w) : c(context), outermost(w.m), opened(0) {
     base = c->base;
     index = c->index;
     top = c->top;
@@ -80,7 +81,22 @@ void soil(zcrpc_decode* d, uint8_t* end) {
 
 int32_t utf8(const uint8_t* p, uint32_t n) { return base::utf8_valid(p, n); }
 
-constexpr zcrpc_decode_calls kCalls = {stop, unwind, count, settle, soil, utf8};
+// By the table's code: it has the best instructions of this machine, and reads over the fence.
+const uint8_t* packed(zcrpc_decode* d, const uint8_t* p, const uint8_t* end, uint8_t* m, const zcrpc_decode_type* t, uint32_t field) {
+  Run* run = run_of(d);
+  Context* c = run->c;
+  const Table* own = table_of(t);
+  const Entry* e = &own->entries[field];
+  uint32_t n;
+  p = read_far_length(p, d->fence && m == run->outermost ? open_frame(c)->true_end : end, &n);
+  if (!p) return nullptr;
+  c->top = d->top;
+  const bool done = own->dispatcher->packed(c, e->op, m + e->offset, p, n, end);
+  d->top = c->top;
+  return done ? p + n : nullptr;
+}
+
+constexpr zcrpc_decode_calls kCalls = {stop, unwind, count, settle, soil, utf8, packed};
 
 #if defined(__x86_64__)
 bool has_v3() {
@@ -116,36 +132,50 @@ base::Status bind_decoders(schema::Schema* s, std::span<const Decoders> files) {
   return {};
 }
 
-bool run_decoders(Context* c) {
+namespace {
+
+// Calls the decoder of the open message. True: it has come to the message's end; else it left the walk where it stopped.
+ZCRPC_HOT bool run_decoder(Context* c, Walk& w, const zcrpc_decode_type* s) {
+  Run run(c, w);
+  c->walk.end = w.end;
+  const uint8_t* p = s->parse(&run, w.p, w.end, w.m, s, run.levels);
+  c->top = run.top;
+  if (ZCRPC_LIKELY(p != nullptr)) {
+    w.p = p;
+    return true;
+  }
+  w = c->walk;
+  c->sp += run.opened;
+  return false;
+}
+
+enum class At { kField, kStop, kEnd };
+// From there on, with decoders and, for messages that have none, the ops of tables.
+bool run_mixed(Context* c, Walk w, At at) {
   static const void* const kLabels[] = {
       &&slow,
 #define X(name) &&do_##name,
       ZCRPC_VIEW_OPS(X)
 #undef X
   };
-  Walk w = c->walk;
   const Entry* e;
   const Frame* open;
+  const zcrpc_decode_type* s;
   uint8_t first;
+  if (at == At::kStop) goto stopped;
+  if (at == At::kEnd) goto leave_message;
 
 next:
   if (w.p >= w.end) goto leave_message;
-  if (const zcrpc_decode_type* s = w.t->straight; s && s->parse) {
-    Run run(c, w);
+  s = w.t->straight;
+  if (s && s->parse) {
     if (w.has << 1) {  // tables keep them; decoders do not
       store<uint32_t>(w.m + 12, load<uint32_t>(w.m + 12) | uint32_t(w.has));
       if (auto high = uint32_t(w.has << 1 >> 33)) store<uint32_t>(w.m + 16, load<uint32_t>(w.m + 16) | high);
       w.has = 0;
     }
-    c->walk.end = w.end;
-    const uint8_t* p = s->parse(&run, w.p, w.end, w.m, s, run.levels);
-    c->top = run.top;
-    if (p) {
-      w.p = p;
-      goto leave_message;
-    }
-    w = c->walk;
-    c->sp += run.opened;
+    if (run_decoder(c, w, s)) goto leave_message;
+  stopped:
     if (c->settle) goto settle;
     if (w.p >= w.end) goto leave_message;
     goto slow;
@@ -184,6 +214,7 @@ settle:
 
 leave_message:
   if (leave(c, w) != Leave::kSlow) goto next;
+  if (finish(c, w)) return true;
   c->walk = w;
   switch (slow_leave(c)) {
     case Left::kFault: return false;
@@ -192,6 +223,17 @@ leave_message:
   }
   w = c->walk;
   goto next;
+}
+
+}  // namespace
+
+// A small message is often one call.
+bool run_decoders(Context* c) {
+  Walk w = c->walk;
+  const zcrpc_decode_type* s = w.t->straight;
+  if (w.p >= w.end || !s->parse) return run_mixed(c, w, At::kField);
+  if (!run_decoder(c, w, s)) return run_mixed(c, w, At::kStop);
+  return finish(c, w) || run_mixed(c, w, At::kEnd);
 }
 
 }  // namespace zcrpc::view

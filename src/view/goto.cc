@@ -49,6 +49,7 @@ settle:
 
 leave_message:
   if (leave(c, w) != Leave::kSlow) goto next;
+  if (finish(c, w)) return true;
   c->walk = w;
   switch (slow_leave(c)) {
     case Left::kFault: return false;
@@ -64,6 +65,6 @@ const void* no_miss() { return nullptr; }
 
 }  // namespace
 
-const Dispatcher kGoto = {"computed goto", goto_run, no_handler, no_miss};
+const Dispatcher kGoto = {"computed goto", goto_run, no_handler, no_miss, packed_of};
 
 }  // namespace zcrpc::view

@@ -68,7 +68,7 @@ uint8_t* take_raw(Context* c, size_t n) {
   if (!make_room(c, whole)) return nullptr;
   uint8_t* p = c->top;
   c->top = p + whole;
-  memset(p + n, 0, whole - n);
+  if (whole != n) memset(p + n, 0, whole - n);
   return p;
 }
 

@@ -16,38 +16,62 @@ ZCRPC_HOT uint32_t unzigzag32(uint32_t v) { return v >> 1 ^ (0 - (v & 1)); }
 
 // ---- Projections: what is not named ----------------------------------------------------------------------------
 
-// The field at w.p is not named, whichever it is: so are those behind it whose tags lead to such places. Only what bounds
-// them is looked at. A tag of two bytes that needs one could be any field's.
+// Any field that is not named, from its tag on; nullptr: ask slow code. Only what bounds it is looked at. A tag of two
+// bytes that needs one could be any field's.
+static __attribute__((noinline)) const uint8_t* skip_one(const uint8_t* p, const uint8_t* end) {
+  const uint32_t b = *p++;
+  if (b >= 0x80) {
+    const uint32_t b1 = *p++;
+    if (b1 >= 0x80 || b1 == 0) return nullptr;
+  }
+  uint64_t v;
+  uint32_t n;
+  switch (b & 7) {
+    case 0: p = read_varint(p, &v); break;
+    case 1: p += 8; break;
+    case 5: p += 4; break;
+    case 2:
+      p = read_length(p, end, &n);
+      if (p) p += n;
+      break;
+    default: return nullptr;
+  }
+  return p && p <= end ? p : nullptr;
+}
+
+// The field at w.p is not named, whichever it is: so are those behind it whose tags say so. Each is found by the one before
+// it: the loop is short and has no choices, only branches.
 ZCRPC_HOT bool op_Skip(Context* c, Walk& w) {
   (void)c;
-  const uint8_t *p = w.p, *const end = w.end;
-  const uint32_t skipped = w.t->skipped;
-  do {
-    const uint32_t b = *p;
-    const uint8_t* q = p + 1;
-    if (ZCRPC_UNLIKELY(b >= 0x80)) {
-      const uint32_t b1 = *q++;
-      if (b1 >= 0x80 || b1 == 0) break;
-    }
-    if (ZCRPC_LIKELY((b & 7) == 2)) {
-      uint32_t n;
-      q = read_length(q, end, &n);
-      if (ZCRPC_UNLIKELY(!q)) break;
-      q += n;
-    } else if ((b & 7) == 0) {
-      uint64_t v;
-      q = read_varint(q, &v);
-      if (ZCRPC_UNLIKELY(!q)) break;
-    } else if ((b & 7) == 5) {
-      q += 4;
-    } else if ((b & 7) == 1) {
-      q += 8;
-    } else {
+  const uint8_t *p = w.p, *q, *const end = w.end, *const skips = w.t->skips;
+  for (;;) {
+    const uint8_t kind = skips[*p];
+    uint64_t n = p[1];
+    if (ZCRPC_LIKELY(kind == kSkipLength)) {  // most, and short
+      if (ZCRPC_UNLIKELY(n >= 0x80)) goto any;
+      q = p + 2 + n;
+      ZCRPC_HIDE(q);
+      if (ZCRPC_LIKELY(q < end)) {
+        // The same tag and length again, as with the entries of a map: found without waiting for the length to be read.
+        const auto same = load<uint16_t>(p);
+        p = q;
+        while (load<uint16_t>(p) == same && end - p > ptrdiff_t(n) + 2) p += n + 2;
+        continue;
+      }
+      if (q > end) break;
+    } else if (kind == kSkipNumber && n < 0x80) {
+      q = p + 2;
+    } else if (kind == kSkipNever && p != w.p) {
       break;
+    } else {
+    any:
+      q = skip_one(p, end);
+      if (!q) break;
     }
-    if (ZCRPC_UNLIKELY(q > end)) break;
+    if (q > end) break;
     p = q;
-  } while (p < end && (skipped >> (*p >> 3) & 1));
+    if (p == end) break;
+  }
   const bool some = p != w.p;
   w.p = p;
   return some;
@@ -189,14 +213,19 @@ ZCRPC_OP(OneofMessage) {
   store<uint32_t>(m + e->case_offset, e->number);
   return true;
 }
+// Elements of a run that may go on behind the clamp.
+static __attribute__((noinline)) uint32_t count_over(Context* c, const Walk& w, const Entry* e, const uint8_t* prefix) {
+  c->walk.end = w.end;
+  return count_elements(c, {&w.t->field(e), e}, prefix);
+}
 // The whole run is counted, its elements lie side by side.
 ZCRPC_OP(Messages) {
   const uint8_t* prefix = w.p + tl;
   uint8_t* slot = w.m + e->offset;
   uint32_t n;
   const uint8_t* p = read_length(prefix, w.end, &n);
-  if (ZCRPC_UNLIKELY(!p || load<uint32_t>(slot + 4) != 0 || c->clamp || c->sp == c->sp_end)) return false;
-  uint32_t k = count_run(prefix, w.end, e->tag, tl);
+  if (ZCRPC_UNLIKELY(!p || load<uint32_t>(slot + 4) != 0 || c->sp == c->sp_end)) return false;
+  const uint32_t k = ZCRPC_LIKELY(w.end != c->clamp) ? count_run(prefix, w.end, e->tag, tl) : count_over(c, w, e, prefix);
   uint8_t* m = c->top;
   uint64_t size = uint64_t(k) * e->sub->size;
   if (ZCRPC_UNLIKELY(uint64_t(c->limit - m) < size)) return false;
@@ -220,7 +249,7 @@ ZCRPC_HOT Leave leave(Context* c, Walk& w) {
     if (high) store<uint32_t>(w.m + 16, load<uint32_t>(w.m + 16) | high);
   }
   if (f->left) {  // counted, so the next tag is known to match
-    const uint8_t* prefix = w.p + (f->e->tag > 0xFF ? 2 : 1);
+    const uint8_t* prefix = w.end + (f->e->tag > 0xFF ? 2 : 1);  // where the walk is, too, but known long before
     uint32_t n;
     const uint8_t* p = read_length(prefix, f->end, &n);
     if (ZCRPC_UNLIKELY(!p)) {
@@ -242,6 +271,20 @@ ZCRPC_HOT Leave leave(Context* c, Walk& w) {
   w.t = f->t;
   w.has = f->has;
   return Leave::kUp;
+}
+
+// The open message is the root, whole and with nothing special about it: closes it, and the walk is over.
+ZCRPC_HOT bool finish(Context* c, Walk& w) {
+  const Frame* f = c->sp - 1;
+  if ((f->flags & ~uint32_t(kClamped)) != kRoot || w.p != (f->flags & kClamped ? f->true_end : w.end)) return false;
+  if (w.has << 1) {
+    store<uint32_t>(w.m + 12, load<uint32_t>(w.m + 12) | uint32_t(w.has));
+    auto high = uint32_t(w.has << 1 >> 33);
+    if (high) store<uint32_t>(w.m + 16, load<uint32_t>(w.m + 16) | high);
+  }
+  c->root = c->index_offset(w.m);
+  if (ZCRPC_UNLIKELY(c->row_count)) c->walk = w;  // tidy() says where it ran out of room
+  return true;
 }
 
 // Gives up after writing above top: those bytes are no longer zero.
@@ -330,15 +373,34 @@ ZCRPC_HOT bool list_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
 ZCRPC_OP(ListV64) { return list_field<uint64_t>(c, w, e, tl); }
 ZCRPC_OP(ListV32) { return list_field<uint32_t>(c, w, e, tl); }
 
+// Where the open message really ends.
+ZCRPC_HOT const uint8_t* far_end(const Context* c, const Walk& w) {
+  const Frame* f = c->sp - 1;
+  return f->flags & kClamped ? f->true_end : w.end;
+}
+// A length that is long, or reaches over the clamp; nullptr: ask slow code.
+ZCRPC_HOT const uint8_t* read_far_length(const uint8_t* p, const uint8_t* far, uint32_t* n) {
+  uint64_t v;
+  p = read_varint(p, &v);
+  if (!p || v > wire::kMaxMessage || far - p < ptrdiff_t(v)) return nullptr;
+  *n = uint32_t(v);
+  return p;
+}
+
 // Packed fixed-width numbers stay where they are.
 template <unsigned kShift>
-ZCRPC_HOT bool borrow_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
-  uint8_t* slot = w.m + e->offset;
-  uint32_t n;
-  const uint8_t* p = read_length(w.p + tl, w.end, &n);
-  if (ZCRPC_UNLIKELY(!p || n == 0 || n & ((1u << kShift) - 1) || load<uint32_t>(slot + 4) != 0)) return false;
+ZCRPC_HOT bool borrow_run(const Context* c, uint8_t* slot, const uint8_t* p, uint32_t n) {
+  if (ZCRPC_UNLIKELY(n == 0 || n & ((1u << kShift) - 1) || load<uint32_t>(slot + 4) != 0)) return false;
   store<uint32_t>(slot, c->offset(p) | ZCRPC_ELSEWHERE);
   store<uint32_t>(slot + 4, n >> kShift);
+  return true;
+}
+template <unsigned kShift>
+ZCRPC_HOT bool borrow_field(Context* c, Walk& w, const Entry* e, unsigned tl) {
+  uint32_t n;
+  const uint8_t* p = read_length(w.p + tl, w.end, &n);
+  if (ZCRPC_UNLIKELY(!p)) p = read_far_length(w.p + tl, far_end(c, w), &n);
+  if (ZCRPC_UNLIKELY(!p || !borrow_run<kShift>(c, w.m + e->offset, p, n))) return false;
   set_bit(w, e);
   w.p = p + n;
   return true;
@@ -359,12 +421,21 @@ ZCRPC_HOT uint32_t count_varints(const uint8_t* p, uint32_t n) {
 }
 
 #if defined(__AVX2__)
-// 64 bytes at a time: a mask of the bytes that end a value, then one pext a value. Stops when fewer than 72 bytes are
-// left or a value has more than 8; tells how far it came.
+// kSevensOf[n]: the bits that count in a value of n bytes, up to 8. Behind that, what packed_blocks() reads for nothing.
+struct SevensOf {
+  uint64_t mask[66] = {};
+  constexpr SevensOf() {
+    for (unsigned n = 1; n < 66; n++) mask[n] = n < 8 ? kSevens >> (64 - 8 * n) : kSevens;
+  }
+};
+inline constexpr SevensOf kSevensOf;
+
+// 64 bytes at a time: a mask of the bytes that end a value, then one pext a value. Values are taken in fours, so that up to
+// three more are written than there are. Stops when fewer than 80 bytes are left; tells how far it came.
 template <class T, class Convert>
 static __attribute__((noinline)) const uint8_t* packed_blocks(const uint8_t* p, const uint8_t* end, T** out, Convert convert) {
   T* o = *out;
-  while (end - p >= 72) {
+  while (end - p >= 80) {
     auto low = uint32_t(_mm256_movemask_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
     auto high = uint32_t(_mm256_movemask_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32))));
     uint64_t more = uint64_t(high) << 32 | low, stops = ~more;
@@ -385,14 +456,24 @@ static __attribute__((noinline)) const uint8_t* packed_blocks(const uint8_t* p, 
       p = q;
       continue;
     }
-    unsigned at = 0;
+    const auto count = unsigned(__builtin_popcountll(stops)), bytes = unsigned(64 - __builtin_clzll(stops));
+    uint64_t at = 0;
+    auto one = [&](unsigned i) {
+      const uint64_t next = _tzcnt_u64(stops) + 1;  // 65 when there are no more
+      stops = _blsr_u64(stops);
+      o[i] = convert(_pext_u64(load<uint64_t>(p + at), kSevensOf.mask[next - at]));
+      at = next;
+    };
+    T* const behind = o + count;
     do {
-      auto stop = unsigned(__builtin_ctzll(stops));
-      stops &= stops - 1;
-      *o++ = convert(_pext_u64(load<uint64_t>(p + at), _bzhi_u64(kSevens, (stop - at + 1) * 8)));
-      at = stop + 1;
-    } while (stops);
-    p += at;
+      one(0);
+      one(1);
+      one(2);
+      one(3);
+      o += 4;
+    } while (o < behind);
+    o = behind;
+    p += bytes;
   }
   *out = o;
   return p;
@@ -401,17 +482,11 @@ static __attribute__((noinline)) const uint8_t* packed_blocks(const uint8_t* p, 
 
 constexpr ptrdiff_t kVarintMost = 16;  // bytes that reading one may touch
 
+// The n bytes of varints at p become elements at the end of the run in `slot`. They may reach over `near`, behind whose
+// slack nothing is read.
 template <class T, class Convert>
-ZCRPC_HOT bool packed_field(Context* c, Walk& w, const Entry* e, unsigned tl, Convert convert) {
-  uint8_t* slot = w.m + e->offset;
-  uint32_t n, before;
-  const uint8_t* p = read_length(w.p + tl, w.end, &n);
-  if (ZCRPC_UNLIKELY(!p)) {  // a long one is worth a second look here, also where it reaches over the clamp
-    uint64_t v;
-    p = read_varint(w.p + tl, &v);
-    if (!p || v > wire::kMaxMessage || (w.end == c->clamp ? true_end(c) : w.end) - p < ptrdiff_t(v)) return false;
-    n = uint32_t(v);
-  }
+ZCRPC_HOT bool packed_run(Context* c, uint8_t* slot, const uint8_t* p, uint32_t n, const uint8_t* near, Convert convert) {
+  uint32_t before;
   uint8_t* first = run_start(c, slot, sizeof(T), &before);
   if (ZCRPC_UNLIKELY(!first || n == 0 || p[n - 1] >= 0x80)) return false;
   uint32_t k = count_varints(p, n);
@@ -421,7 +496,7 @@ ZCRPC_HOT bool packed_field(Context* c, Walk& w, const Entry* e, unsigned tl, Co
 #if defined(__AVX2__)
   p = packed_blocks(p, end, &out, convert);
 #endif
-  while (p < end - (end > w.end ? kVarintMost : 0)) {
+  while (p < end - (end > near ? kVarintMost : 0)) {
     uint64_t v;
     p = read_varint(p, &v);
     if (ZCRPC_UNLIKELY(!p)) return soiled(c, reinterpret_cast<uint8_t*>(out));
@@ -438,15 +513,42 @@ ZCRPC_HOT bool packed_field(Context* c, Walk& w, const Entry* e, unsigned tl, Co
     }
   }
   run_done(c, slot, first, reinterpret_cast<uint8_t*>(out), before, before + k);
-  set_bit(w, e);
-  w.p = end;
   return true;
 }
-ZCRPC_OP(PackedV64) { return packed_field<uint64_t>(c, w, e, tl, [](uint64_t v) { return v; }); }
-ZCRPC_OP(PackedV32) { return packed_field<uint32_t>(c, w, e, tl, [](uint64_t v) { return uint32_t(v); }); }
-ZCRPC_OP(PackedS64) { return packed_field<uint64_t>(c, w, e, tl, [](uint64_t v) { return v >> 1 ^ (0 - (v & 1)); }); }
-ZCRPC_OP(PackedS32) { return packed_field<uint32_t>(c, w, e, tl, [](uint64_t v) { return unzigzag32(uint32_t(v)); }); }
-ZCRPC_OP(PackedBool) { return packed_field<uint8_t>(c, w, e, tl, [](uint64_t v) { return uint8_t(v != 0); }); }
+template <class T, class Convert>
+ZCRPC_HOT bool packed_field(Context* c, Walk& w, const Entry* e, unsigned tl, Convert convert) {
+  uint32_t n;
+  const uint8_t* p = read_length(w.p + tl, w.end, &n);
+  if (ZCRPC_UNLIKELY(!p)) p = read_far_length(w.p + tl, far_end(c, w), &n);
+  if (ZCRPC_UNLIKELY(!p || !packed_run<T>(c, w.m + e->offset, p, n, w.end, convert))) return false;
+  set_bit(w, e);
+  w.p = p + n;
+  return true;
+}
+constexpr auto kAsIs64 = [](uint64_t v) { return v; };
+constexpr auto kAsIs32 = [](uint64_t v) { return uint32_t(v); };
+constexpr auto kZigzag64 = [](uint64_t v) { return v >> 1 ^ (0 - (v & 1)); };
+constexpr auto kZigzag32 = [](uint64_t v) { return unzigzag32(uint32_t(v)); };
+constexpr auto kTruth = [](uint64_t v) { return uint8_t(v != 0); };
+ZCRPC_OP(PackedV64) { return packed_field<uint64_t>(c, w, e, tl, kAsIs64); }
+ZCRPC_OP(PackedV32) { return packed_field<uint32_t>(c, w, e, tl, kAsIs32); }
+ZCRPC_OP(PackedS64) { return packed_field<uint64_t>(c, w, e, tl, kZigzag64); }
+ZCRPC_OP(PackedS32) { return packed_field<uint32_t>(c, w, e, tl, kZigzag32); }
+ZCRPC_OP(PackedBool) { return packed_field<uint8_t>(c, w, e, tl, kTruth); }
+
+// Packed runs for decoders of generated code, out of line: Dispatcher::packed.
+[[maybe_unused]] static bool packed_of(Context* c, Op op, uint8_t* slot, const uint8_t* p, uint32_t n, const uint8_t* near) {
+  switch (op) {
+    case Op::kPackedV64: return packed_run<uint64_t>(c, slot, p, n, near, kAsIs64);
+    case Op::kPackedV32: return packed_run<uint32_t>(c, slot, p, n, near, kAsIs32);
+    case Op::kPackedS64: return packed_run<uint64_t>(c, slot, p, n, near, kZigzag64);
+    case Op::kPackedS32: return packed_run<uint32_t>(c, slot, p, n, near, kZigzag32);
+    case Op::kPackedBool: return packed_run<uint8_t>(c, slot, p, n, near, kTruth);
+    case Op::kBorrow64: return borrow_run<3>(c, slot, p, n);
+    case Op::kBorrow32: return borrow_run<2>(c, slot, p, n);
+    default: return false;
+  }
+}
 
 // ---- Maps: string to string or bytes -----------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ class Maker {
     }
     t->skipped = ~taken;
     fill_places(t, n);
-    return t;
+    return fill_skips(t) ? t : nullptr;
   }
 
  private:
@@ -85,6 +85,18 @@ class Maker {
       Entry& place = t->fast[(own.tag & 0xFF) >> 3];
       if (place.tag == 0) place = own;
     }
+  }
+
+  bool fill_skips(Table* t) {
+    auto* skips = arena_->array<uint8_t>(256);
+    if (!skips) return false;
+    for (uint32_t b = 0; b < 256; b++) {
+      const uint32_t type = b & 7;
+      const bool known = t->skipped >> (b >> 3) & 1 && (type <= 2 || type == 5);
+      skips[b] = !known ? kSkipNever : b >= 0x80 || type == 1 || type == 5 ? kSkipOther : type == 2 ? kSkipLength : kSkipNumber;
+    }
+    t->skips = skips;
+    return true;
   }
 
   base::Arena* arena_;

@@ -61,6 +61,7 @@ struct Table {
   bool sparse, entry;           // entry: a map entry, which has no head
   bool projected;               // fields that are not named, unknown ones among them, leave no trace
   uint32_t skipped;             // projected: places of `fast` that no named field's tag leads to
+  const uint8_t* skips;         // projected: by the first byte of a tag, whether the field may be skipped, and how
   const schema::Message* message;
   const Entry* entries;         // by field index
   const Entry* extensions;      // by place in message->extensions
@@ -72,6 +73,14 @@ struct Table {
   const schema::Field& field(const Entry* e) const { return message->fields[e->index]; }
 };
 
+// In Table::skips. Groups and what is no tag at all are never skipped here.
+enum Skip : uint8_t {
+  kSkipNever,
+  kSkipOther,   // a tag of two bytes, or fixed width
+  kSkipLength,
+  kSkipNumber,  // a varint
+};
+
 struct Context;
 
 // One way to run the ops: which instruction set, and how control goes from field to field.
@@ -81,6 +90,8 @@ struct Dispatcher {
   bool (*run)(Context* c);
   const void* (*handler)(Op op, unsigned tag_length);
   const void* (*miss)();  // handler of an entry that no field has taken
+  // A packed run, whole, for decoders of generated code (ops.h). False: slow code must do it.
+  bool (*packed)(Context* c, Op op, uint8_t* slot, const uint8_t* p, uint32_t n, const uint8_t* near);
 };
 
 extern const Dispatcher kGoto;

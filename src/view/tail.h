@@ -78,6 +78,7 @@ ZCRPC_HANDLER h_settle(ZCRPC_ARGS) {
 ZCRPC_HANDLER h_leave_slow(ZCRPC_ARGS) {
   {
     ZCRPC_WALK;
+    if (finish(c, w)) return true;
     c->walk = w;
   }
   switch (slow_leave(c)) {
@@ -168,6 +169,6 @@ const void* tail_miss() { return address(h_miss); }
 }  // namespace
 
 extern const Dispatcher ZCRPC_TAIL_NAME;
-const Dispatcher ZCRPC_TAIL_NAME = {ZCRPC_TAIL_TEXT, tail_run, tail_handler, tail_miss};
+const Dispatcher ZCRPC_TAIL_NAME = {ZCRPC_TAIL_TEXT, tail_run, tail_handler, tail_miss, packed_of};
 
 }  // namespace zcrpc::view

@@ -32,6 +32,9 @@ base::Status bind(schema::Schema* s);
 // invalid_argument (with offset and path), resource_exhausted (budget, depth, memory).
 base::Result<schema::View> decode(const schema::Message* type, base::Slice data, bool slack, const Limits& limits, base::Arena* arena,
                                   base::Buffer* holder = nullptr);
+// The same for entry points, where each instruction counts for small messages: nullptr, and the error in *why, which must be none before.
+schema::View decode(const schema::Message* type, base::Slice data, bool slack, const Limits& limits, base::Arena* arena, base::Buffer* holder,
+                    base::Status* why);
 
 // The sub-message of a lazy view in this field (i: which element, or which entry of a map; 0 for a singular one), decoded
 // now if it was not before, into the arena that v lies in. nullptr: absent. Of other views it is just looked up. Errors as

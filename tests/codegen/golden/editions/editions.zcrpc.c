@@ -74,7 +74,7 @@ static const uint64_t editions_editions_fingerprints[] = {
 #undef ZCRPC_OWN_DECODERS
 #if ZCRPC_DECODE_BASELINE
 static const zcrpc_decoders editions_editions_decoders = {
-  sizeof(zcrpc_decoders), 1, zcrpc_parse0_editions_editions_all,
+  sizeof(zcrpc_decoders), 2, zcrpc_parse0_editions_editions_all,
 #if ZCRPC_DECODE_V3
   zcrpc_parse3_editions_editions_all
 #else
@@ -247,7 +247,7 @@ f4:
   }
 f5:
   if (*p == 0x2a) { /* packed */
-    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m + 24, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m, m + 24, t, 4))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f6:
@@ -264,7 +264,7 @@ f7:
   }
 f8:
   if (*p == 0x42) { /* verified */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 40, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 40, t))) goto stop;
     bits |= 0x08u;
     if ((p = q) >= end) goto done;
   }
@@ -277,7 +277,7 @@ f11:
   goto look;
 f14:
   if (*p == 0x72) { /* word */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 72, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 72, t))) goto stop;
     zcrpc_d_store32(m + 108, 14);
     if ((p = q) >= end) goto done;
   }

@@ -41,7 +41,7 @@ static const uint64_t editions_newest_editions_newest_fingerprints[] = {
 #undef ZCRPC_OWN_DECODERS
 #if ZCRPC_DECODE_BASELINE
 static const zcrpc_decoders editions_newest_editions_newest_decoders = {
-  sizeof(zcrpc_decoders), 1, zcrpc_parse0_editions_newest_editions_newest_all,
+  sizeof(zcrpc_decoders), 2, zcrpc_parse0_editions_newest_editions_newest_all,
 #if ZCRPC_DECODE_V3
   zcrpc_parse3_editions_newest_editions_newest_all
 #else
@@ -124,7 +124,7 @@ ZCRPC_HOT const uint8_t *ZCRPC_LEAF(editions_newest_Message_Inner)(zcrpc_decode 
   if (p >= end) goto done;
 f1:
   if (*p == 0x0a) { /* text */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 16, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 16, t))) goto stop;
     if ((p = q) >= end) goto done;
   }
   switch (*p) {
@@ -156,7 +156,7 @@ f1:
   }
 f2:
   if (*p == 0x12) { /* numbers */
-    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m + 16, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m, m + 16, t, 1))) goto stop;
     if ((p = q) >= end) goto done;
   }
   switch (*p) {

@@ -63,7 +63,7 @@ static const uint64_t ext_base_ext_base_fingerprints[] = {
 #undef ZCRPC_OWN_DECODERS
 #if ZCRPC_DECODE_BASELINE
 static const zcrpc_decoders ext_base_ext_base_decoders = {
-  sizeof(zcrpc_decoders), 1, zcrpc_parse0_ext_base_ext_base_all,
+  sizeof(zcrpc_decoders), 2, zcrpc_parse0_ext_base_ext_base_all,
 #if ZCRPC_DECODE_V3
   zcrpc_parse3_ext_base_ext_base_all
 #else

@@ -32,7 +32,7 @@ static const uint64_t names_comments_names_comments_fingerprints[] = {
 #undef ZCRPC_OWN_DECODERS
 #if ZCRPC_DECODE_BASELINE
 static const zcrpc_decoders names_comments_names_comments_decoders = {
-  sizeof(zcrpc_decoders), 1, zcrpc_parse0_names_comments_names_comments_all,
+  sizeof(zcrpc_decoders), 2, zcrpc_parse0_names_comments_names_comments_all,
 #if ZCRPC_DECODE_V3
   zcrpc_parse3_names_comments_names_comments_all
 #else

@@ -89,7 +89,7 @@ static const uint64_t names_hostile_fingerprints[] = {
 #undef ZCRPC_OWN_DECODERS
 #if ZCRPC_DECODE_BASELINE
 static const zcrpc_decoders names_hostile_decoders = {
-  sizeof(zcrpc_decoders), 1, zcrpc_parse0_names_hostile_all,
+  sizeof(zcrpc_decoders), 2, zcrpc_parse0_names_hostile_all,
 #if ZCRPC_DECODE_V3
   zcrpc_parse3_names_hostile_all
 #else
@@ -567,7 +567,7 @@ ZCRPC_HOT const uint8_t *ZCRPC_LEAF(class_)(zcrpc_decode *d, const uint8_t *p, c
   if (p >= end) goto done;
 f1:
   if (*p == 0x0a) { /* int */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 16, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 16, t))) goto stop;
     if ((p = q) >= end) goto done;
   }
   switch (*p) {
@@ -860,7 +860,7 @@ f2:
   }
 f3:
   if (*p == 0x1a) { /* put */
-    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m + 16, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m, m + 16, t, 2))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f4:
@@ -911,7 +911,7 @@ f12:
   }
 f13:
   if (*p == 0x6a) { /* new */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 24, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 24, t))) goto stop;
     zcrpc_d_store32(m + 72, 13);
     if ((p = q) >= end) goto done;
   }

@@ -127,7 +127,7 @@ static const uint64_t names_traps_names_traps_fingerprints[] = {
 #undef ZCRPC_OWN_DECODERS
 #if ZCRPC_DECODE_BASELINE
 static const zcrpc_decoders names_traps_names_traps_decoders = {
-  sizeof(zcrpc_decoders), 1, zcrpc_parse0_names_traps_names_traps_all,
+  sizeof(zcrpc_decoders), 2, zcrpc_parse0_names_traps_names_traps_all,
 #if ZCRPC_DECODE_V3
   zcrpc_parse3_names_traps_names_traps_all
 #else

@@ -220,7 +220,7 @@ static const uint64_t kinds_v1_kinds_fingerprints[] = {
 #undef ZCRPC_OWN_DECODERS
 #if ZCRPC_DECODE_BASELINE
 static const zcrpc_decoders kinds_v1_kinds_decoders = {
-  sizeof(zcrpc_decoders), 1, zcrpc_parse0_kinds_v1_kinds_all,
+  sizeof(zcrpc_decoders), 2, zcrpc_parse0_kinds_v1_kinds_all,
 #if ZCRPC_DECODE_V3
   zcrpc_parse3_kinds_v1_kinds_all
 #else
@@ -574,7 +574,7 @@ ZCRPC_HOT const uint8_t *ZCRPC_LEAF(kinds_v1_Leaf)(zcrpc_decode *d, const uint8_
   if (p >= end) goto done;
 f1:
   if (*p == 0x0a) { /* name */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 16, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 16, t))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f2:
@@ -664,7 +664,7 @@ f8:
   goto look;
 f9:
   if (*p == 0x4a) { /* f_string */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 48, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 48, t))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f12:
@@ -818,7 +818,7 @@ f8:
   }
 f9:
   if (*p == 0x4a) { /* f_string */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 32, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 32, t))) goto stop;
     bits |= 0x10u;
     if ((p = q) >= end) goto done;
   }
@@ -880,42 +880,42 @@ static ZCRPC_DECODE_TARGET const uint8_t *ZCRPC_PARSE(kinds_v1_Repeated)(zcrpc_d
   if (p >= end) goto done;
 f1:
   if (*p == 0x0a) { /* f_double */
-    if (!(q = ZCRPC_D(borrow)(base, p + 1, end, m + 16, 3))) goto stop;
+    if (!(q = ZCRPC_D(borrow)(d, p + 1, end, m, m + 16, 3, t, 0))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f2:
   if (*p == 0x12) { /* f_float */
-    if (!(q = ZCRPC_D(borrow)(base, p + 1, end, m + 24, 2))) goto stop;
+    if (!(q = ZCRPC_D(borrow)(d, p + 1, end, m, m + 24, 2, t, 1))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f3:
   if (*p == 0x1a) { /* f_int64 */
-    if (!(q = ZCRPC_D(packed_v64)(d, p + 1, end, m + 32, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_v64)(d, p + 1, end, m, m + 32, t, 2))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f4:
   if (*p == 0x22) { /* f_uint64 */
-    if (!(q = ZCRPC_D(packed_v64)(d, p + 1, end, m + 40, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_v64)(d, p + 1, end, m, m + 40, t, 3))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f5:
   if (*p == 0x2a) { /* f_int32 */
-    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m + 48, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m, m + 48, t, 4))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f6:
   if (*p == 0x32) { /* f_fixed64 */
-    if (!(q = ZCRPC_D(borrow)(base, p + 1, end, m + 56, 3))) goto stop;
+    if (!(q = ZCRPC_D(borrow)(d, p + 1, end, m, m + 56, 3, t, 5))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f7:
   if (*p == 0x3a) { /* f_fixed32 */
-    if (!(q = ZCRPC_D(borrow)(base, p + 1, end, m + 64, 2))) goto stop;
+    if (!(q = ZCRPC_D(borrow)(d, p + 1, end, m, m + 64, 2, t, 6))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f8:
   if (*p == 0x42) { /* f_bool */
-    if (!(q = ZCRPC_D(packed_bool)(d, p + 1, end, m + 72, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_bool)(d, p + 1, end, m, m + 72, t, 7))) goto stop;
     if ((p = q) >= end) goto done;
   }
   goto look;
@@ -931,32 +931,32 @@ f12:
   }
 f13:
   if (*p == 0x6a) { /* f_uint32 */
-    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m + 96, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m, m + 96, t, 10))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f14:
   if (*p == 0x72) { /* f_enum */
-    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m + 104, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_v32)(d, p + 1, end, m, m + 104, t, 11))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f15:
   if (*p == 0x7a) { /* f_sfixed32 */
-    if (!(q = ZCRPC_D(borrow)(base, p + 1, end, m + 112, 2))) goto stop;
+    if (!(q = ZCRPC_D(borrow)(d, p + 1, end, m, m + 112, 2, t, 12))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f16:
   if (zcrpc_d_wire16(p) == 0x182) { /* f_sfixed64 */
-    if (!(q = ZCRPC_D(borrow)(base, p + 2, end, m + 120, 3))) goto stop;
+    if (!(q = ZCRPC_D(borrow)(d, p + 2, end, m, m + 120, 3, t, 13))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f17:
   if (zcrpc_d_wire16(p) == 0x18a) { /* f_sint32 */
-    if (!(q = ZCRPC_D(packed_s32)(d, p + 2, end, m + 128, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_s32)(d, p + 2, end, m, m + 128, t, 14))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f18:
   if (zcrpc_d_wire16(p) == 0x192) { /* f_sint64 */
-    if (!(q = ZCRPC_D(packed_s64)(d, p + 2, end, m + 136, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_s64)(d, p + 2, end, m, m + 136, t, 15))) goto stop;
     if ((p = q) >= end) goto done;
   }
   goto look;
@@ -1045,7 +1045,7 @@ static ZCRPC_DECODE_TARGET const uint8_t *ZCRPC_PARSE(kinds_v1_Oneof)(zcrpc_deco
   if (p >= end) goto done;
 f1:
   if (*p == 0x0a) { /* before */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 16, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 16, t))) goto stop;
     if ((p = q) >= end) goto done;
   }
 f2:
@@ -1056,7 +1056,7 @@ f2:
   }
 f3:
   if (*p == 0x1a) { /* text */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 24, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 24, t))) goto stop;
     zcrpc_d_store32(m + 40, 3);
     if ((p = q) >= end) goto done;
   }
@@ -1167,49 +1167,49 @@ f8:
   goto look;
 f9:
   if (*p == 0x4a) { /* s9 */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 88, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 88, t))) goto stop;
     bits |= 0x100u;
     if ((p = q) >= end) goto done;
   }
 f10:
   if (*p == 0x52) { /* s10 */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 96, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 96, t))) goto stop;
     bits |= 0x200u;
     if ((p = q) >= end) goto done;
   }
 f11:
   if (*p == 0x5a) { /* s11 */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 104, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 104, t))) goto stop;
     bits |= 0x400u;
     if ((p = q) >= end) goto done;
   }
 f12:
   if (*p == 0x62) { /* s12 */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 112, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 112, t))) goto stop;
     bits |= 0x800u;
     if ((p = q) >= end) goto done;
   }
 f13:
   if (*p == 0x6a) { /* s13 */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 120, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 120, t))) goto stop;
     bits |= 0x1000u;
     if ((p = q) >= end) goto done;
   }
 f14:
   if (*p == 0x72) { /* s14 */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 128, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 128, t))) goto stop;
     bits |= 0x2000u;
     if ((p = q) >= end) goto done;
   }
 f15:
   if (*p == 0x7a) { /* s15 */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 136, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 136, t))) goto stop;
     bits |= 0x4000u;
     if ((p = q) >= end) goto done;
   }
 f16:
   if (zcrpc_d_wire16(p) == 0x182) { /* r16 */
-    if (!(q = ZCRPC_D(packed_v32)(d, p + 2, end, m + 144, t))) goto stop;
+    if (!(q = ZCRPC_D(packed_v32)(d, p + 2, end, m, m + 144, t, 15))) goto stop;
     bits |= 0x8000u;
     if ((p = q) >= end) goto done;
   }
@@ -1237,7 +1237,7 @@ f18:
   }
 f19:
   if (zcrpc_d_wire16(p) == 0x19a) { /* r19 */
-    if (!(q = ZCRPC_D(borrow)(base, p + 2, end, m + 168, 3))) goto stop;
+    if (!(q = ZCRPC_D(borrow)(d, p + 2, end, m, m + 168, 3, t, 18))) goto stop;
     bits |= 0x40000u;
     if ((p = q) >= end) goto done;
   }
@@ -1249,7 +1249,7 @@ f20:
   }
 f21:
   if (zcrpc_d_wire16(p) == 0x1aa) { /* o21 */
-    if (!(q = ZCRPC_D(text)(base, p + 2, end, m + 184, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 2, end, m, 184, t))) goto stop;
     bits |= 0x100000u;
     if ((p = q) >= end) goto done;
   }

@@ -29,7 +29,7 @@ static const uint64_t other_v1_kinds_v1_other_fingerprints[] = {
 #undef ZCRPC_OWN_DECODERS
 #if ZCRPC_DECODE_BASELINE
 static const zcrpc_decoders other_v1_kinds_v1_other_decoders = {
-  sizeof(zcrpc_decoders), 1, zcrpc_parse0_other_v1_kinds_v1_other_all,
+  sizeof(zcrpc_decoders), 2, zcrpc_parse0_other_v1_kinds_v1_other_all,
 #if ZCRPC_DECODE_V3
   zcrpc_parse3_other_v1_kinds_v1_other_all
 #else
@@ -89,7 +89,7 @@ ZCRPC_HOT const uint8_t *ZCRPC_LEAF(other_v1_Thing)(zcrpc_decode *d, const uint8
   if (p >= end) goto done;
 f1:
   if (*p == 0x0a) { /* id */
-    if (!(q = ZCRPC_D(text)(base, p + 1, end, m + 16, t))) goto stop;
+    if (!(q = ZCRPC_D(text)(base, p + 1, end, m, 16, t))) goto stop;
     if ((p = q) >= end) goto done;
   }
   switch (*p) {

@@ -63,7 +63,7 @@ static const uint64_t kinds_two_kinds_v1_proto2_fingerprints[] = {
 #undef ZCRPC_OWN_DECODERS
 #if ZCRPC_DECODE_BASELINE
 static const zcrpc_decoders kinds_two_kinds_v1_proto2_decoders = {
-  sizeof(zcrpc_decoders), 1, zcrpc_parse0_kinds_two_kinds_v1_proto2_all,
+  sizeof(zcrpc_decoders), 2, zcrpc_parse0_kinds_two_kinds_v1_proto2_all,
 #if ZCRPC_DECODE_V3
   zcrpc_parse3_kinds_two_kinds_v1_proto2_all
 #else
