@@ -45,8 +45,15 @@ def take_http1(s):
         have += more
     head, _, body = have.partition(b'\r\n\r\n')
     length = [line.split(b':')[1] for line in head.lower().split(b'\r\n') if line.startswith(b'content-length:')]
-    if not head.startswith(b'HTTP/1.1 200') or not length:
+    if not head.startswith(b'HTTP/1.1 200'):
         return False
+    if not length:  # chunked
+        while not body.endswith(b'0\r\n\r\n'):
+            more = s.recv(65536)
+            if not more:
+                return False
+            body += more
+        return True
     while len(body) < int(length[0]):
         body += s.recv(65536)
     return True

@@ -55,17 +55,24 @@ def verify(server, work, body, expected):
     """One call with curl: the answer must be right, byte for byte, or the race is not run."""
     version = '--http1.1' if work.http1 else '--http2-prior-knowledge'
     out = f'{server.peer.scratch}/answer'
-    head = subprocess.run(['curl', '-sS', '-m', '10', version, '-D', '-', '-o', out, '--data-binary', '@' + body] +
-                          work.headers() + [f'http://127.0.0.1:{server.port}{work.path()}'],
-                          capture_output=True, text=True, check=False)
-    with open(out, 'rb') as f:
-        answer = f.read()
-    text = head.stdout.lower()
-    good = re.search(r'^http/\S+ 200', text) and answer == expected
-    if work.kind == 'grpc' and not server.peer.canned:
-        good = good and re.search(r'^grpc-status: 0\s*$', text, re.M)
-    if not good:
-        raise SystemExit(f'{server.peer.name}: {work.name}: wrong answer\n{head.stdout}{head.stderr}{answer[:200]!r}')
+    # nginx resets a stream without error when it has answered early, which curl 7.88 may take for a failure.
+    for _ in range(10 if server.peer.canned else 1):
+        if os.path.exists(out):
+            os.remove(out)
+        head = subprocess.run(['curl', '-sS', '-m', '10', version, '-D', '-', '-o', out, '--data-binary', '@' + body] +
+                              work.headers() + [f'http://127.0.0.1:{server.port}{work.path()}'],
+                              capture_output=True, text=True, check=False)
+        answer = b''
+        if os.path.exists(out):
+            with open(out, 'rb') as f:
+                answer = f.read()
+        text = head.stdout.lower()
+        good = re.search(r'^http/\S+ 200', text) and answer == expected
+        if work.kind == 'grpc' and not server.peer.canned:
+            good = good and re.search(r'^grpc-status: 0\s*$', text, re.M)
+        if good:
+            return
+    raise SystemExit(f'{server.peer.name}: {work.name}: wrong answer\n{head.stdout}{head.stderr}{answer[:200]!r}')
 
 
 def send(server, work, body, count, more=()):
