@@ -1,10 +1,10 @@
 // An echo server in Boost.Asio's io_context, in C++.    echo-asio [ADDRESS]    (127.0.0.1:8080)
-#include <boost/asio.hpp>
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <utility>  // which Boost 1.74 forgets in C++20
+#include <boost/asio.hpp>
 #include "echo.zcrpc.h"
-
 namespace asio = boost::asio;
 using Loop = std::unique_ptr<zcrpc_loop, decltype(&zcrpc_loop_free)>;
 using Server = std::unique_ptr<zcrpc_server, decltype(&zcrpc_server_free)>;
