@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/allocator.h"
 #include "base/slice.h"
 
 namespace zcrpc::base {
@@ -18,8 +19,9 @@ class Buffer {
  public:
   using Release = void (*)(const void* data, size_t size, void* user);
 
-  // New memory with one reference and kSlack zeroed bytes behind it; nullptr without memory.
-  static Buffer* make(size_t size);
+  // New memory with one reference and kSlack zeroed bytes behind it; nullptr without memory. The allocator must last, and
+  // free on whichever thread drops the last reference.
+  static Buffer* make(size_t size, const Allocator* a = default_allocator());
   // The caller's memory: release runs once, on the thread that drops the last reference. nullptr: it never runs.
   static Buffer* wrap(const void* data, size_t size, Release release, void* user);
   // A part of another buffer, which it retains; nullptr without memory.
@@ -46,6 +48,7 @@ class Buffer {
   static Buffer* resize(Buffer* b, size_t size);
 
  private:
+  Buffer(const uint8_t* d, size_t n, const Allocator* a) : refs_(1), data_(d), size_(n), made_(n), a_(a) {}
   Buffer(const uint8_t* d, size_t n, Release r, void* u) : refs_(1), data_(d), size_(n), release_(r), user_(u) {}
   ~Buffer() = default;
   void destroy();
@@ -53,8 +56,12 @@ class Buffer {
   std::atomic<uint32_t> refs_;
   const uint8_t* data_;
   size_t size_;
-  Release release_;
-  void* user_;
+  Release release_ = nullptr;  // of the caller's memory
+  union {
+    void* user_;
+    size_t made_;              // of our own: what it was made with
+  };
+  const Allocator* a_ = default_allocator();
 };
 
 // Owns one reference.

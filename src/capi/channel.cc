@@ -1,12 +1,8 @@
 // zcrpc.h, section 10: the client; and of section 8 what only a client's call does.
-#include "client/channel.h"
+#include "capi/channel.h"
 
 #include "capi/loop.h"
 #include "capi/options.h"
-
-namespace zcrpc::capi {
-ZCRPC_HANDLE(zcrpc_channel, client::Channel)  // before guard.h, whose template looks them up
-}
 
 #include "capi/guard.h"
 
@@ -59,16 +55,21 @@ Status read_call(const zcrpc_options* o, const compress::Registry& codings, clie
 }  // namespace
 }  // namespace zcrpc::capi
 
+Status capi::read_channel(const zcrpc_options* o, client::ChannelConfig* c) {
+  ZCRPC_TRY(check_for(o, ZCRPC_FOR_CHANNEL));
+  if (o && from_c(o)->codings) c->codings = *from_c(o)->codings;
+  ZCRPC_TRY(read_call(o, c->codings, &c->call));
+  c->header_limit = size_t(get_int(from_c(o), ZCRPC_LIMIT_HEADERS, int64_t(c->header_limit)));
+  c->connections = size_t(get_int(from_c(o), ZCRPC_CHANNEL_CONNECTIONS, 0));
+  return {};
+}
+
 zcrpc_channel* zcrpc_channel_new(zcrpc_loop* l, const char* target, const zcrpc_options* o, zcrpc_tls* tls, zcrpc_error** err) {
   return guard(err, [&]() -> Result<client::Channel*> {
     if (!target) return wrong("zcrpc_channel_new: no target");
     if (tls) return Status(Code::kUnimplemented, "this build of the client has no TLS yet");
-    ZCRPC_TRY(check_for(o, ZCRPC_FOR_CHANNEL));
     client::ChannelConfig config;
-    if (o && from_c(o)->codings) config.codings = *from_c(o)->codings;
-    ZCRPC_TRY(read_call(o, config.codings, &config.call));
-    config.header_limit = size_t(get_int(from_c(o), ZCRPC_LIMIT_HEADERS, int64_t(config.header_limit)));
-    config.connections = size_t(get_int(from_c(o), ZCRPC_CHANNEL_CONNECTIONS, 0));
+    ZCRPC_TRY(read_channel(o, &config));
     Loop* loop = from_c(l);
     if (loop && loop->net->forked()) return Status(Code::kFailedPrecondition, "the loop belongs to the parent process");
     return client::Channel::make(loop ? loop->net : nullptr, loop ? &loop->hub : nullptr, target, config);

@@ -1,7 +1,6 @@
 // Section 7: the loop, its records, and work from other threads.
 #include "capi/loop.h"
 
-#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -33,11 +32,11 @@ Loop::~Loop() {
 }
 
 base::Result<Loop*> Loop::make(const net::Loop::Options& o) {
-  auto* l = new (std::nothrow) Loop;
+  auto* l = base::make_in<Loop>(o.allocator, o.allocator);
   if (!l) return Status::no_memory();
   auto made = net::Loop::make(o);
   if (!made.ok()) {
-    delete l;
+    free(l);
     return made.take_status();
   }
   l->net = *made;
@@ -48,6 +47,10 @@ base::Result<Loop*> Loop::make(const net::Loop::Options& o) {
     self->net->want_turn();
   };
   return l;
+}
+
+void Loop::free(Loop* l) {
+  if (l) base::drop_in(l->allocator, l);
 }
 
 }  // namespace zcrpc::capi
@@ -141,6 +144,7 @@ struct Submitted : net::Task {
   size_t count, len;
   zcrpc_op* ops() { return reinterpret_cast<zcrpc_op*>(this + 1); }
   uint8_t* bytes() { return reinterpret_cast<uint8_t*>(ops() + count); }
+  static size_t size(size_t count, size_t len) { return sizeof(Submitted) + count * sizeof(zcrpc_op) + len; }
 
   static void run_all(net::Task* t) {
     auto* s = static_cast<Submitted*>(t);
@@ -151,11 +155,13 @@ struct Submitted : net::Task {
       s->loop->net->log().format(base::LogLevel::kError, "submitted operation dropped: %s", st.message());
       if (s->ops()[i].flags & ZCRPC_OP_BUFFER) reinterpret_cast<base::Buffer*>(uintptr_t(s->ops()[i].data))->release();
     }
-    std::free(s);
+    const base::Allocator* a = s->loop->allocator;
+    a->free(s, size(s->count, s->len), a->user);
   }
 };
 
 struct Posted : net::Task {
+  const base::Allocator* allocator;
   zcrpc_post_fn fn;
   void* user;
 };
@@ -266,12 +272,13 @@ zcrpc_loop* zcrpc_loop_new(const zcrpc_options* o, zcrpc_error** err) {
     if (o) {
       ZCRPC_TRY(check_for(o, ZCRPC_FOR_LOOP));
       options.log = from_c(o)->log;
+      if (from_c(o)->allocator) options.allocator = from_c(o)->allocator;
     }
     return Loop::make(options);
   });
 }
 
-void zcrpc_loop_free(zcrpc_loop* l) { delete from_c(l); }
+void zcrpc_loop_free(zcrpc_loop* l) { Loop::free(from_c(l)); }
 
 int32_t zcrpc_loop_fd(zcrpc_loop* l) { return l ? from_c(l)->net->fd() : -1; }
 
@@ -310,7 +317,7 @@ zcrpc_code zcrpc_loop_submit(zcrpc_loop* loop, const zcrpc_op* ops, size_t count
       return {};
     }
     if (count > (SIZE_MAX - sizeof(Submitted) - len) / sizeof(zcrpc_op)) return Status::no_memory();
-    void* p = std::malloc(sizeof(Submitted) + count * sizeof(zcrpc_op) + len);
+    void* p = l->allocator->alloc(Submitted::size(count, len), l->allocator->user);
     if (!p) return Status::no_memory();
     auto* s = new (p) Submitted;
     s->run = Submitted::run_all;
@@ -332,14 +339,16 @@ zcrpc_code zcrpc_loop_post(zcrpc_loop* l, zcrpc_post_fn fn, void* user, zcrpc_er
   return guard(err, [&]() -> Status {
     if (!l || !fn) return wrong("no loop, or no function");
     if (from_c(l)->net->forked()) return Status(Code::kFailedPrecondition, "the loop belongs to the parent process");
-    auto* p = new (std::nothrow) Posted;
+    const base::Allocator* a = from_c(l)->allocator;
+    auto* p = base::make_in<Posted>(a);
     if (!p) return Status::no_memory();
+    p->allocator = a;
     p->fn = fn;
     p->user = user;
     p->run = [](net::Task* t) {
       auto* self = static_cast<Posted*>(t);
       self->fn(self->user);
-      delete self;
+      base::drop_in(self->allocator, self);
     };
     from_c(l)->net->post(p);
     return {};
@@ -349,7 +358,7 @@ zcrpc_code zcrpc_loop_post(zcrpc_loop* l, zcrpc_post_fn fn, void* user, zcrpc_er
 zcrpc_buffer* zcrpc_loop_wrap(zcrpc_loop* l, const void* data, size_t len, uint64_t tag, zcrpc_error** err) {
   return guard(err, [&]() -> base::Result<base::Buffer*> {
     if (!l || bad_slice(data, len)) return wrong("no loop, or no memory");
-    auto* w = new (std::nothrow) Wrapped;
+    auto* w = base::make_in<Wrapped>(from_c(l)->allocator);
     if (!w) return Status::no_memory();
     w->loop = from_c(l);
     w->record.kind = ZCRPC_EVENT_RELEASED;
@@ -358,7 +367,10 @@ zcrpc_buffer* zcrpc_loop_wrap(zcrpc_loop* l, const void* data, size_t len, uint6
       auto* self = static_cast<Wrapped*>(t);
       self->loop->hub.push(self);
     };
-    w->released = [](rpc::Event* e) { delete static_cast<Wrapped*>(e); };
+    w->released = [](rpc::Event* e) {
+      auto* self = static_cast<Wrapped*>(e);
+      base::drop_in(self->loop->allocator, self);
+    };
     base::Buffer* b = base::Buffer::wrap(
         data, len,
         [](const void*, size_t, void* user) {
@@ -367,7 +379,7 @@ zcrpc_buffer* zcrpc_loop_wrap(zcrpc_loop* l, const void* data, size_t len, uint6
         },
         w);
     if (!b) {
-      delete w;
+      base::drop_in(from_c(l)->allocator, w);
       return Status::no_memory();
     }
     return b;

@@ -13,9 +13,12 @@ struct Loop {
   rpc::Event* delivered = nullptr;  // events whose addresses the caller reads until the next turn
   rpc::Event* lent = nullptr;       // BORROWED ones, until OP_RELEASE
   bool fresh = false;               // [inside] an event was queued since the last turn ended
+  const base::Allocator* allocator;
 
+  explicit Loop(const base::Allocator* a) : hub(a), allocator(a) {}
   ~Loop();
   static base::Result<Loop*> make(const net::Loop::Options& o);
+  static void free(Loop* l);
 };
 
 ZCRPC_HANDLE(zcrpc_loop, Loop)

@@ -213,3 +213,17 @@ zcrpc_code zcrpc_options_set_observer(zcrpc_options* o, zcrpc_observe_fn fn, voi
     return {};
   });
 }
+
+// The public record is the inner one, so that nothing has to be copied that must last.
+static_assert(sizeof(zcrpc_allocator) == sizeof(base::Allocator) && offsetof(zcrpc_allocator, alloc) == offsetof(base::Allocator, alloc) &&
+              offsetof(zcrpc_allocator, realloc) == offsetof(base::Allocator, realloc) && offsetof(zcrpc_allocator, free) == offsetof(base::Allocator, free) &&
+              offsetof(zcrpc_allocator, user) == offsetof(base::Allocator, user));
+
+zcrpc_code zcrpc_options_set_allocator(zcrpc_options* o, const zcrpc_allocator* a, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!o || (a && (!a->alloc || !a->realloc || !a->free))) return wrong("zcrpc_options_set_allocator: no options, or a function is missing");
+    if (!(bit(from_c(o)->what) & (kLoop | kServer))) return Status::format(Code::kInvalidArgument, "an allocator is not for ZCRPC_FOR_%s", kNames[from_c(o)->what]);
+    from_c(o)->allocator = reinterpret_cast<const base::Allocator*>(a);
+    return {};
+  });
+}

@@ -30,6 +30,7 @@ struct Options {
     void* user;
   };
   base::Vec<Hook> interceptors;
+  const base::Allocator* allocator = nullptr;  // the application's record; nullptr: malloc
   zcrpc_observe_fn observe = nullptr;
   void* observe_user = nullptr;
   compress::Registry* codings = nullptr;   // with the application's own; owned

@@ -1,11 +1,5 @@
 // Section 9: the server.
-#include "server/server.h"
-
-#include "capi/convert.h"
-
-namespace zcrpc::capi {
-ZCRPC_HANDLE(zcrpc_server, server::Server)
-}
+#include "capi/server.h"
 
 #include "capi/guard.h"  // after the handle, which it gives out
 #include "capi/loop.h"
@@ -90,6 +84,7 @@ zcrpc_server* zcrpc_server_new(const zcrpc_options* o, zcrpc_error** err) {
     ZCRPC_TRY(read_config(from_c(o), &config, &interceptors));
     net::Loop::Options loops;
     loops.log = config.log;
+    if (o && from_c(o)->allocator) loops.allocator = from_c(o)->allocator;
     return server::Server::make(config, loops);
   });
 }

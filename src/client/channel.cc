@@ -95,7 +95,7 @@ Result<Transport*> Channel::transport() {
   o.max_header_bytes = config_.header_limit;
   o.max_connections = config_.connections;
   o.connections = &counters_.connections;
-  Result<Transport*> t = curl_transport(loop_, o);
+  Result<Transport*> t = config_.transport ? config_.transport(loop_, config_.transport_user) : curl_transport(loop_, o);
   if (t.ok()) transport_ = *t;
   return t;
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "client/transport.h"
 #include "compress/registry.h"
 #include "rpc/protocol.h"
 #include "view/view.h"
@@ -25,6 +26,9 @@ struct ChannelConfig {
   compress::Registry codings;              // what answers may come in
   CallConfig call;                         // of calls that say nothing else
   size_t header_limit = 16 << 10;
+  // Makes the transport, when there is need of it; nullptr: libcurl's. user goes with it.
+  base::Result<Transport*> (*transport)(net::Loop* loop, void* user) = nullptr;
+  void* transport_user = nullptr;
   size_t connections = 0;                  // 0: as many as calls at once
 };
 

@@ -121,7 +121,7 @@ Buffer* Pool::buffer(size_t least) {
       return b;
     }
   }
-  return Buffer::make(least);
+  return Buffer::make(least, a_);
 }
 
 bool Pool::remember(Buffer* b, size_t capacity) {

@@ -27,7 +27,8 @@ class Pool {
   static constexpr int kBuffers = 32;
   static constexpr size_t kBuffer = 64 << 10;      // larger buffers are not kept
 
-  Pool() = default;
+  // Buffers come from a; contexts do not.
+  explicit Pool(const base::Allocator* a = base::default_allocator()) : a_(a) {}
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
@@ -46,6 +47,7 @@ class Pool {
  private:
   friend class Inflater;
   friend class Deflater;
+  const base::Allocator* a_;
   struct Idle {
     void* context;
     size_t size;

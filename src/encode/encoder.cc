@@ -1,6 +1,3 @@
-#include <cstdlib>
-#include <new>
-
 #include "base/string.h"
 #include "encode/edit.h"
 
@@ -29,10 +26,9 @@ void append_name(base::String& path, const schema::Field* f) {
 }
 }  // namespace
 
-Encoder* encoder_new(const schema::Message* type) {
-  void* memory = std::malloc(sizeof(Encoder));
-  if (!memory) return nullptr;
-  auto* e = new (memory) Encoder;
+Encoder* encoder_new(const schema::Message* type, const base::Allocator* a) {
+  auto* e = base::make_in<Encoder>(a, a);
+  if (!e) return nullptr;
   memset(e->guesses, 1, sizeof e->guesses);
   e->root = e->type = type;
   return e;
@@ -43,8 +39,7 @@ void encoder_free(Encoder* e) {
   edit_free(e);
   e->drop_cuts();
   forget_chunk(e);
-  e->~Encoder();
-  std::free(e);
+  base::drop_in(e->allocator, e);
 }
 
 void Encoder::drop_cuts() {
@@ -155,8 +150,8 @@ bool Encoder::grow(size_t n) {
   } else {
     size_t want = in_chunk ? chunk_size * 2 : kFirstChunk;
     if (want < least + least / 4) want = least + least / 4;
-    base::Buffer* b = base::Buffer::make(want);
-    if (!b && want > least) b = base::Buffer::make(want = least);
+    base::Buffer* b = base::Buffer::make(want, allocator);
+    if (!b && want > least) b = base::Buffer::make(want = least, allocator);
     if (!b) {
       fail(this, Status::no_memory());
       return false;
@@ -295,7 +290,7 @@ base::Result<base::Buffer*> finish(Encoder* e) {
     e->chunk->shrink(n);
     return e->chunk->retain();
   }
-  base::Buffer* b = base::Buffer::make(n);
+  base::Buffer* b = base::Buffer::make(n, e->allocator);
   if (!b) return Status::no_memory();
   uint8_t* to = b->writable();
   size_t from = e->headroom;

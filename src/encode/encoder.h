@@ -17,7 +17,8 @@ namespace zcrpc::encode {
 // below end, and opens and closes sub-messages. An encoder that has failed keeps end == p, so that every put goes out of line.
 class Encoder;
 
-Encoder* encoder_new(const schema::Message* type);   // nullptr without memory; type may be null until reset
+// nullptr without memory; type may be null until reset. All it needs, but for an edit, comes from the allocator.
+Encoder* encoder_new(const schema::Message* type, const base::Allocator* a = base::default_allocator());
 void encoder_free(Encoder* e);
 // Forgets all and starts a message of that type; keeps memory (trim gives it back). headroom: bytes left free before
 // the message in the first chunk of output, for a caller that writes frame and envelope heads there.

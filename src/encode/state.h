@@ -71,6 +71,7 @@ struct Level {
 // The levels of a walk: a few inside, more on the heap, kept for the next walk.
 class Levels {
  public:
+  explicit Levels(const base::Allocator* a = base::default_allocator()) : more_(a) {}
   size_t size() const { return n_; }
   Level* push() {
     if (n_ >= kInside && !more_.grow(1)) return nullptr;
@@ -98,6 +99,7 @@ struct Edit;  // edit.h
 
 class Encoder {
  public:
+  explicit Encoder(const base::Allocator* a) : frames(a), cuts(a), parts(a), levels(a), order(a), allocator(a) {}
   uint8_t* p = nullptr;    // zcrpc_cursor: down to guesses
   uint8_t* end = nullptr;
   Open* open = opens;
@@ -121,6 +123,7 @@ class Encoder {
   base::Vec<Part> parts;
   Levels levels;
   base::Vec<uint32_t> order;  // places of the entries of the maps in progress, sorted by key
+  const base::Allocator* allocator;
   Edit* edit = nullptr;     // its memory, once there has been one
   base::Status status;
   uint8_t prefix[8];        // of a delimited message

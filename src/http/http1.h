@@ -48,7 +48,7 @@ class Http1Parser {
     kEnd,    // the request is complete
     kError,  // status() and reason(); answer, then close
   };
-  explicit Http1Parser(const Http1Limits* limits) : limits_(limits) {}
+  explicit Http1Parser(const Http1Limits* limits, const base::Allocator* a = base::default_allocator()) : limits_(limits), held_(a) {}
 
   // Takes from the front of *in. A head lies in arena, which may be reset as soon as what matters was copied.
   Event next(base::Slice* in, base::Arena* arena);

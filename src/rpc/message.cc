@@ -173,7 +173,7 @@ bool MessageReader::room(size_t need, size_t expected) {
   if (need <= have) return true;
   size_t want = expected > need ? std::min(expected, std::max(kFirst, need > SIZE_MAX / 4 ? need : need * 4)) : need * 2;
   want = std::max(need, std::min(want, o_.limit));
-  Buffer* b = buffer_ ? Buffer::resize(buffer_, want) : o_.pool ? o_.pool->buffer(want) : Buffer::make(want);
+  Buffer* b = buffer_ ? Buffer::resize(buffer_, want) : o_.pool ? o_.pool->buffer(want) : Buffer::make(want, a_);
   if (!b) return false;
   buffer_ = b;
   return true;

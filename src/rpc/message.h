@@ -26,7 +26,8 @@ enum class Inflate : uint8_t {
 
 class MessageReader {
  public:
-  MessageReader() = default;
+  // What is joined lies in memory of the allocator.
+  explicit MessageReader(const base::Allocator* a = base::default_allocator()) : a_(a) {}
   MessageReader(const MessageReader&) = delete;
   MessageReader& operator=(const MessageReader&) = delete;
   ~MessageReader() { trim(); }
@@ -90,6 +91,7 @@ class MessageReader {
   bool room(size_t need, size_t expected);
   void whole();
 
+  const base::Allocator* a_;
   Options o_;
   compress::Inflater inflater_;
   base::Buffer* buffer_ = nullptr;  // all of it is ours to write: the message is its first used_ bytes

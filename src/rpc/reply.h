@@ -19,7 +19,7 @@ namespace zcrpc::rpc {
 
 class Reply {
  public:
-  Reply() = default;
+  explicit Reply(const base::Allocator* a = base::default_allocator()) : arena_(a), headers_(a), trailers_(a), body_(a), text_(a) {}
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
 

@@ -30,7 +30,7 @@ struct RequestRules {
 
 class Request {
  public:
-  Request() = default;
+  explicit Request(const base::Allocator* a = base::default_allocator()) : target_(a), metadata_(a) {}
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
 

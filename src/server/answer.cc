@@ -237,7 +237,7 @@ void ServerCall::info(const rpc::Call* call, zcrpc_call_info* out) {
   rpc::Protocol p = c->request_.protocol();
   out->protocol = p == rpc::Protocol::kGrpc ? ZCRPC_GRPC : p == rpc::Protocol::kGrpcWeb ? ZCRPC_GRPC_WEB : ZCRPC_CONNECT;
   out->codec = c->request_.codec() == rpc::Codec::kJson ? ZCRPC_JSON : ZCRPC_PROTO;
-  out->http = c->http2_ ? ZCRPC_HTTP2 : ZCRPC_HTTP1;
+  out->http = c->local_ ? 0 : c->http2_ ? ZCRPC_HTTP2 : ZCRPC_HTTP1;
   out->method = reinterpret_cast<const zcrpc_method*>(c->method);
   out->peer = {c->peer_, c->peer_size_};
   if (c->certificate_) {

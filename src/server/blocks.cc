@@ -21,7 +21,7 @@ bool Blocks::room(uint8_t** data, size_t* size) {
     if (place == kRing) place = empty;
     if (place == kRing) place = (at_ + 1) % kRing;
     if (!ring_[place] || !ring_[place]->unique()) {
-      base::Buffer* fresh = base::Buffer::make(kSize);
+      base::Buffer* fresh = base::Buffer::make(kSize, a_);
       if (!fresh) return false;
       rpc::Counters::add(counters_->allocations, 1);
       if (ring_[place]) ring_[place]->release();

@@ -16,7 +16,7 @@ class Blocks {
   static constexpr size_t kSize = 64 * 1024;
   static constexpr size_t kLeast = 17 * 1024;  // room that a receive wants: a full DATA frame and its head
 
-  explicit Blocks(rpc::Counters* counters) : counters_(counters) {}
+  explicit Blocks(rpc::Counters* counters, const base::Allocator* a = base::default_allocator()) : a_(a), counters_(counters) {}
   Blocks(const Blocks&) = delete;
   Blocks& operator=(const Blocks&) = delete;
   ~Blocks();
@@ -30,6 +30,7 @@ class Blocks {
 
  private:
   static constexpr size_t kRing = 32;  // blocks remembered; more are made, and freed by their last holder
+  const base::Allocator* a_;
   rpc::Counters* counters_;
   base::Buffer* ring_[kRing] = {};
   size_t at_ = 0;

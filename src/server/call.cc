@@ -45,7 +45,9 @@ const rpc::Verbs ServerCall::kVerbs = {
     .forked = ServerCall::forked,
 };
 
-ServerCall::ServerCall(Worker* w) : worker_(w) {
+ServerCall::ServerCall(Worker* w)
+    : worker_(w), reply_bytes_(w->allocator()), arena_(w->allocator()), request_(w->allocator()), reader_(w->allocator()),
+      reply_(w->allocator()), headers_(w->allocator()), trailers_(w->allocator()), pieces_(w->allocator()), json_(w->allocator()) {
   verbs = &kVerbs;
   refs.store(0, std::memory_order_relaxed);  // its stream is what keeps it, until a handler or an event does
   flags.store(rpc::kServerSide, std::memory_order_relaxed);
@@ -62,31 +64,38 @@ ServerCall::ServerCall(Worker* w) : worker_(w) {
   };
   first.call = done.call = this;
   request_.set_codings(&w->config().codings);
+  values = base::Vec<Value>(w->allocator());
 }
 
 ServerCall::~ServerCall() {
   encode::encoder_free(own_encoder_);
   encode::encoder_free(from_json_);
-  delete stream_;
+  base::drop_in(worker_->allocator(), stream_);
 }
 
 ServerCall* ServerCall::make(Worker* w) {
-  auto* c = new (std::nothrow) ServerCall(w);
-  if (!c) return nullptr;
-  c->own_encoder_ = encode::encoder_new(nullptr);
+  void* p = w->allocator()->alloc(sizeof(ServerCall), w->allocator()->user);
+  if (!p) return nullptr;
+  auto* c = new (p) ServerCall(w);
+  c->own_encoder_ = encode::encoder_new(nullptr, w->allocator());
   if (!c->own_encoder_) {
-    delete c;
+    destroy(c);
     return nullptr;
   }
   return c;
 }
 
-void ServerCall::destroy(ServerCall* c) { delete c; }
+void ServerCall::destroy(ServerCall* c) {
+  const base::Allocator* a = c->worker_->allocator();
+  c->~ServerCall();
+  a->free(c, sizeof(ServerCall), a->user);
+}
 
 void ServerCall::begin(Connection* conn) {
   worker_->retain();
   conn_ = conn;
   http2_ = conn->is_http2();
+  local_ = conn->is_local();
   request_.set_http2(http2_);
   begun_ns_ = worker_->loop()->now();
   std::string_view peer = conn->peer();
@@ -299,7 +308,7 @@ Status ServerCall::decode() {
 
 // A message in JSON becomes one in *e.
 Status ServerCall::read_json(encode::Encoder** e, Slice* message) {
-  if (!*e && !(*e = encode::encoder_new(nullptr))) return Status::no_memory();
+  if (!*e && !(*e = encode::encoder_new(nullptr, worker_->allocator()))) return Status::no_memory();
   encode::reset(*e, method->input);
   json::ParseOptions o;
   o.max_depth = route_->decode.max_depth;
@@ -536,7 +545,7 @@ void ServerCall::recycle() {
     }
   if (arena_.reserved() > kKeptArena) {
     arena_.~Arena();
-    new (&arena_) base::Arena;
+    new (&arena_) base::Arena(worker_->allocator());
   } else {
     arena_.reset();
   }

@@ -39,6 +39,8 @@ class ServerCall : public rpc::Call {
   bool head_done();
   void body(base::Slice bytes);
   void body_end();
+  // Its body lies in b, and not in a block of the worker.
+  void hold_body(base::Buffer* b) { kept_ = b->retain(); }
   // The stream is no more.
   void closed();
   // What was borrowed from the block that is about to be received into again is kept otherwise.
@@ -176,7 +178,7 @@ class ServerCall : public rpc::Call {
   const Route* route_ = nullptr;
   State state_ = State::kHead;
   bool stream_in_ = false, stream_out_ = false;  // the method's requests stream; its answers do, or have to be sent as if
-  bool http2_ = false, events_ = false, lingering_ = false, borrowing_ = false, counted_kept_ = false;
+  bool http2_ = false, local_ = false, events_ = false, lingering_ = false, borrowing_ = false, counted_kept_ = false;
   bool counted_ = false;               // a head has come: it is a call
   bool watched_ = false;               // somebody besides the handler wants to hear of its end
   bool unheard_ = false;               // an interceptor kept it from the handler, who hears nothing of it

@@ -27,7 +27,7 @@ constexpr int kReceivesARound = 4;       // full blocks from one connection befo
 int64_t later(int64_t now, int64_t ms) { return ms < 0 ? kNever : now + ms * kMs; }
 }  // namespace
 
-Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w), out_(&w->chunks), parser_(&w->http1_limits) {
+Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w), out_(&w->chunks), parser_(&w->http1_limits, w->allocator()), held_(w->allocator()) {
   handler_.self = timer_.self = flush_.self = this;
   handler_.fd = fd;
   handler_.ready = [](net::Handler* h, uint32_t events) { static_cast<OwnHandler*>(h)->self->ready(events); };
@@ -48,7 +48,8 @@ Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w)
 
 Connection* Connection::make(Worker* w, int fd, const net::Address& peer, net::Streams* streams) {
   const net::Io* io = w->loop()->io();
-  auto* c = new (std::nothrow) Connection(w, fd, peer);
+  void* p = w->allocator()->alloc(sizeof(Connection), w->allocator()->user);
+  auto* c = p ? new (p) Connection(w, fd, peer) : nullptr;
   Status s = c ? Status() : Status::no_memory();
   if (s.ok() && streams) {
     auto made = streams->accept(io, fd);
@@ -61,7 +62,7 @@ Connection* Connection::make(Worker* w, int fd, const net::Address& peer, net::S
   if (s.ok()) s = w->loop()->add(&c->handler_, EPOLLIN);
   if (!s.ok()) {
     w->loop()->log().format(base::LogLevel::kError, "connection refused: %s", s.message());
-    delete c;
+    if (c) destroy(c);
     io->close(io->user, fd);
     return nullptr;
   }
@@ -73,7 +74,11 @@ Connection* Connection::make(Worker* w, int fd, const net::Address& peer, net::S
   return c;
 }
 
-void Connection::destroy(Connection* c) { delete c; }
+void Connection::destroy(Connection* c) {
+  const base::Allocator* a = c->worker_->allocator();
+  c->~Connection();
+  a->free(c, sizeof(Connection), a->user);
+}
 
 void Connection::link(ServerCall* c) {
   running_++;
@@ -234,7 +239,9 @@ bool Connection::detect(Slice bytes) {
 // ---- out
 
 void Connection::answer(ServerCall* c, Slice body) {
-  if (is_http2()) {
+  if (local_) {
+    answer_local(c, body);
+  } else if (is_http2()) {
     answer_http2(c, body);
   } else {
     answer_http1(c, body);
@@ -243,7 +250,9 @@ void Connection::answer(ServerCall* c, Slice body) {
 }
 
 void Connection::stream(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last) {
-  if (is_http2()) {
+  if (local_) {
+    fail_later();  // its client asks for no streams
+  } else if (is_http2()) {
     stream_http2(c, pieces, first, last);
   } else {
     stream_http1(c, pieces, first, last);
@@ -271,6 +280,10 @@ void Connection::flush() {
     }
   }
   if (broken_) return close();
+  if (local_) {
+    if (answered_) close();
+    return;
+  }
   if (protocol_ == Protocol::kHttp1) {
     if (current_ && answered_ && ended_) end_http1();
     read_held();
@@ -418,12 +431,13 @@ void Connection::close() {
   while (orphans_) orphans_->orphaned();
   current_ = nullptr;
   worker_->loop()->clear_timer(&timer_);
-  worker_->loop()->remove(&handler_);
+  if (!local_) worker_->loop()->remove(&handler_);
   out_.clear();
   http::H2Session::free(h2_);
   h2_ = nullptr;
   const net::Io* io = worker_->loop()->io();
-  io->close(io->user, handler_.fd);
+  if (!local_) io->close(io->user, handler_.fd);
+  else local_->gone();
   worker_->closed(this);
   // Whoever is on the stack may look at dead_ until the phase ends.
   flush_.run = [](net::Deferred* d) { destroy(static_cast<OwnDeferred*>(d)->self); };
@@ -431,6 +445,7 @@ void Connection::close() {
 }
 
 void Connection::forget_socket() {
+  if (local_) return;
   const net::Io* io = worker_->loop()->io();
   io->close(io->user, handler_.fd);
 }

@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "net/stream.h"
 #include "server/call.h"
+#include "server/local.h"
 
 namespace zcrpc::server {
 
@@ -17,6 +18,11 @@ class Connection {
  public:
   // Takes the socket over; nullptr without memory, and it is closed.
   static Connection* make(Worker* w, int fd, const net::Address& peer, net::Streams* streams);
+
+  // The same for one exchange of this process, without a socket: see local.h.
+  static Connection* make_local(Worker* w, LocalExchange* e);
+  void begin_local(const LocalExchange& e);
+  bool is_local() const { return local_ != nullptr; }
 
   // The answer of a call, ready in its reply and pieces; body: of errors.
   void answer(ServerCall* c, base::Slice body);
@@ -73,14 +79,14 @@ class Connection {
   Connection *next = nullptr, *prev = nullptr;  // the worker's list
 
  private:
-  enum class Protocol : uint8_t { kUnknown, kHttp1, kHttp2 };
+  enum class Protocol : uint8_t { kUnknown, kHttp1, kHttp2, kLocal };
   struct OwnHandler : net::Handler { Connection* self; };
   struct OwnTimer : net::Timer { Connection* self; };
   struct OwnDeferred : net::Deferred { Connection* self; };
   friend struct H2Callbacks;
 
   Connection(Worker* w, int fd, const net::Address& peer);
-  ~Connection() { delete stream_; }
+  ~Connection() { delete stream_; }  // and its memory to the worker's allocator: destroy
   static void destroy(Connection* c);
 
   void ready(uint32_t events);
@@ -117,9 +123,11 @@ class Connection {
   // connection_http2.cc
   bool start_http2();
   void answer_http2(ServerCall* c, base::Slice body);
+  void answer_local(ServerCall* c, base::Slice body);  // local.cc
   void stream_http2(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last);
 
   Worker* worker_;
+  LocalExchange* local_ = nullptr;         // of kLocal
   net::Stream* stream_ = nullptr;          // between us and the socket; nullptr: the socket itself
   OwnHandler handler_;
   OwnTimer timer_;

@@ -39,10 +39,18 @@ bool ServerCall::intercept_head() {
   return go_on;
 }
 
+// A turn fills these in when it hands the record out.
+static zcrpc_event numbered(const rpc::Event* e) {
+  zcrpc_event r = e->record;
+  r.call = e->call->id;
+  r.tag = e->call->tag;
+  return r;
+}
+
 bool ServerCall::before_request(rpc::Event* e) {
   auto* c = static_cast<ServerCall*>(e->call);
   if (c->finished_.load()) return true;  // canceled, or late: as without interceptors
-  bool go_on = c->intercept(e->record, e->message);
+  bool go_on = c->intercept(numbered(e), e->message);
   if (!go_on) c->unheard_ = true;
   else encode::reset(c->own_encoder_, c->method->output);
   return go_on;
@@ -50,15 +58,16 @@ bool ServerCall::before_request(rpc::Event* e) {
 
 bool ServerCall::before_message(rpc::Event* e) {
   auto* c = static_cast<ServerCall*>(e->call);
-  return c->finished_.load() || c->intercept(e->record, e->message);
+  return c->finished_.load() || c->intercept(numbered(e), e->message);
 }
 
 // In the opposite order. False: nobody else waits for it.
 bool ServerCall::before_done(rpc::Event* e) {
   auto* c = static_cast<ServerCall*>(e->call);
+  zcrpc_event r = numbered(e);
   for (uint32_t i = c->intercepted_; i-- > 0;) {
     const Interceptor& one = c->route_->interceptors->items()[i];
-    (void)one.fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(c)), &e->record, nullptr, one.user);
+    (void)one.fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(c)), &r, nullptr, one.user);
   }
   if (c->worker_->config().observe.fn) c->observe();
   return c->events_ && !c->unheard_;

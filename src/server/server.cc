@@ -25,7 +25,7 @@ constexpr int64_t kMs = net::Timers::kNsPerMs;
 // A loop of run, and the thread that turns it.
 struct Server::Thread {
   net::Loop* loop = nullptr;
-  rpc::Hub hub;
+  rpc::Hub* hub = nullptr;
   Worker* worker = nullptr;
   pthread_t id{};
   bool started = false;
@@ -35,7 +35,7 @@ struct Server::Thread {
     while (!t->worker->drained()) {
       if (Status s = t->loop->begin(); !s.ok()) break;
       t->loop->sleep(-1);
-      t->hub.run_functions();
+      t->hub->run_functions();
       t->loop->want_turn(false);  // all that was queued has been delivered
       t->loop->end();
     }
@@ -193,6 +193,18 @@ Result<Worker*> Server::add_worker(net::Loop* loop, rpc::Hub* hub) {
   return w;
 }
 
+Worker* Server::pick_worker(const net::Loop* from) {
+  uint32_t count = 0;
+  for (Worker* w = workers_.load(); w; w = w->next) {
+    if (w->loop() == from) return w->retained();
+    count++;
+  }
+  if (!count) return nullptr;
+  Worker* w = workers_.load();
+  for (uint32_t i = picked_.fetch_add(1, std::memory_order_relaxed) % count; i > 0 && w->next; i--) w = w->next;
+  return w->retained();
+}
+
 void Server::worker_stopped_listening() {
   if (listening_.fetch_sub(1) != 1) return;
   // The last one: now the ports and paths are free.
@@ -227,10 +239,15 @@ Status Server::run(int threads) {
       break;
     }
     t.loop = *loop;
+    t.hub = base::make_in<rpc::Hub>(loops_.allocator, loops_.allocator);
+    if (!t.hub) {
+      s = Status::no_memory();
+      break;
+    }
     // An event that another thread's work queues ends the sleep.
-    t.hub.pushed_user = t.loop;
-    t.hub.pushed = [](rpc::Hub*, void* user) { static_cast<net::Loop*>(user)->want_turn(); };
-    auto w = add_worker(t.loop, &t.hub);
+    t.hub->pushed_user = t.loop;
+    t.hub->pushed = [](rpc::Hub*, void* user) { static_cast<net::Loop*>(user)->want_turn(); };
+    auto w = add_worker(t.loop, t.hub);
     if (w.ok()) t.worker = *w;
     s = w.take_status();
   }
@@ -255,11 +272,12 @@ Status Server::run(int threads) {
   for (int i = 0; i < threads; i++) {
     Thread& t = all[i];
     if (t.worker) t.worker->detach();
-    while (rpc::Event* e = t.hub.front()) {
-      t.hub.pop();
-      t.hub.release(e);
+    while (rpc::Event* e = t.hub ? t.hub->front() : nullptr) {
+      t.hub->pop();
+      t.hub->release(e);
     }
     net::Loop::free(t.loop);
+    base::drop_in(loops_.allocator, t.hub);
   }
   delete[] all;
   return s;

@@ -35,6 +35,9 @@ class Server {
   bool may_open() { return connections_.fetch_add(1, std::memory_order_relaxed) < config_.max_connections; }
   void closed() { connections_.fetch_sub(1, std::memory_order_relaxed); }
   void worker_stopped_listening();
+  // [any] Who serves a call of this process that comes from that loop: the same, if it serves there, else one after the
+  // other. Counted, the caller releases; nullptr: nobody.
+  Worker* pick_worker(const net::Loop* from);
   // Waits until nobody is within drain, who may have seen a worker before it left its loop. They do not wait for anything.
   void await_drainers() const {
     while (drainers_.load() != 0) {}
@@ -63,7 +66,7 @@ class Server {
   Interceptors* lists_ = nullptr;       // of the routes; a call may be on a replaced one
   base::Vec<Place*> places_;
   std::atomic<Worker*> workers_{nullptr};
-  std::atomic<uint32_t> worker_count_{0};
+  std::atomic<uint32_t> worker_count_{0}, picked_{0};
   std::atomic<uint32_t> drainers_{0};   // threads within drain, which may be about to wake a loop
   std::atomic<uint32_t> listening_{0};  // workers that accept, or may come to
   std::atomic<int64_t> drain_due_ns_{0};

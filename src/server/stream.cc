@@ -19,8 +19,9 @@ constexpr size_t kKept = 64 << 10;
 
 void trim(base::Arena* a) {
   if (a->reserved() > kKept) {
+    const base::Allocator* from = a->allocator();
     a->~Arena();
-    new (a) base::Arena;
+    new (a) base::Arena(from);
   } else {
     a->reset();
   }
@@ -39,7 +40,7 @@ void trim(base::String* s) {
 // ---- deliveries
 
 Delivery* Delivery::make(Worker* w) {
-  auto* d = new (std::nothrow) Delivery;
+  auto* d = base::make_in<Delivery>(w->allocator(), w->allocator());
   if (d) d->worker = w;
   return d;
 }
@@ -47,7 +48,7 @@ Delivery* Delivery::make(Worker* w) {
 void Delivery::destroy(Delivery* d) {
   d->clear();
   encode::encoder_free(d->from_json);
-  delete d;
+  base::drop_in(d->worker->allocator(), d);
 }
 
 void Delivery::clear() {

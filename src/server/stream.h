@@ -25,6 +25,7 @@ struct Delivery : rpc::Event {
   encode::Encoder* from_json = nullptr;   // or this, if it came as JSON
   base::Arena arena;                      // of its index
 
+  explicit Delivery(const base::Allocator* a) : arena(a) {}
   static Delivery* make(Worker* w);       // nullptr without memory
   static void destroy(Delivery* d);
   void clear();                           // for the next message
@@ -33,7 +34,7 @@ struct Delivery : rpc::Event {
 // Messages in envelopes, in order: small ones copied one behind the other, large ones by reference.
 class Outbox {
  public:
-  Outbox() = default;
+  explicit Outbox(const base::Allocator* a) : bytes_(a), parts_(a) {}
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
   ~Outbox() { clear(); }
@@ -60,6 +61,8 @@ class Outbox {
 };
 
 struct StreamState {
+  explicit StreamState(const base::Allocator* a)
+      : filling(a), parts(a), arena(a), json(a), sending(a), pieces(a), raw(a), text(a), held(a), decoded(a) {}
   // Bytes that may wait in a stream before zcrpc_call_room tells 0.
   static constexpr size_t kRoom = 128 << 10;
 

@@ -18,7 +18,7 @@ constexpr size_t kTextAtOnce = 4096;  // characters of base64 that are decoded b
 }  // namespace
 
 bool ServerCall::prepare_stream() {
-  if (!stream_ && !(stream_ = new (std::nothrow) StreamState)) return false;
+  if (!stream_ && !(stream_ = base::make_in<StreamState>(worker_->allocator(), worker_->allocator()))) return false;
   stream_->writable.call = stream_->half_close.call = this;
   stream_->writable.released = [](rpc::Event* e) { static_cast<ServerCall*>(e->call)->stream_->writable_waits = false; };
   return true;

@@ -24,8 +24,8 @@ http::H2Settings h2_settings(const Config& c) {
 }  // namespace
 
 Worker::Worker(Server* s, net::Loop* loop, rpc::Hub* hub, const http::H2Settings& settings)
-    : blocks(&counters_), chunks(loop->allocator()), h2(loop->allocator(), settings, Connection::kH2Events), heads(loop->allocator()),
-      server_(s), loop_(loop), io_(loop->io()), hub_(hub) {
+    : blocks(&counters_, loop->allocator()), chunks(loop->allocator()), h2(loop->allocator(), settings, Connection::kH2Events), compression(loop->allocator()), heads(loop->allocator()),
+      server_(s), loop_(loop), allocator_(loop->allocator()), io_(loop->io()), hub_(hub), listeners_(loop->allocator()) {
   http1_limits.head = s->config().header_limit;
   drain_task_.self = timer_.self = this;
   drain_task_.run = [](net::Task* t) {
@@ -45,27 +45,39 @@ Worker::~Worker() {
     idle_deliveries_ = d->next_idle;
     Delivery::destroy(d);
   }
-  delete drained_event_;
+  base::drop_in(allocator_, drained_event_);
 }
 
 Result<Worker*> Worker::make(Server* s, net::Loop* loop, rpc::Hub* hub) {
-  auto* w = new (std::nothrow) Worker(s, loop, hub, h2_settings(s->config()));
-  if (!w) return Status::no_memory();
-  w->drained_event_ = new (std::nothrow) rpc::Event;
+  const base::Allocator* a = loop->allocator();
+  void* p = a->alloc(sizeof(Worker), a->user);
+  if (!p) return Status::no_memory();
+  auto* w = new (p) Worker(s, loop, hub, h2_settings(s->config()));
+  w->drained_event_ = base::make_in<DrainedEvent>(a);
   Status ready = w->drained_event_ ? w->fork_.init() : Status::no_memory();
   if (ready.ok()) ready = w->h2.init();
   if (!ready.ok()) {
-    delete w;
+    destroy(w);
     return ready;
   }
   w->drained_event_->record.kind = ZCRPC_EVENT_DRAINED;
-  w->drained_event_->released = [](rpc::Event* e) { delete e; };
+  w->drained_event_->allocator = a;
+  w->drained_event_->released = [](rpc::Event* e) {
+    auto* self = static_cast<DrainedEvent*>(e);
+    base::drop_in(self->allocator, self);
+  };
   (void)w->io_->random(w->io_->user, &w->random_, sizeof w->random_);
   return w;
 }
 
 void Worker::release() {
-  if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(this);
+}
+
+void Worker::destroy(Worker* w) {
+  const base::Allocator* a = w->allocator_;
+  w->~Worker();
+  a->free(w, sizeof(Worker), a->user);
 }
 
 const Config& Worker::config() const { return server_->config(); }
@@ -145,6 +157,19 @@ bool Worker::run_inside(net::Task* t) {
   return true;
 }
 
+bool Worker::post(net::Task* t) {
+  std::lock_guard lock(gate_);  // the loop cannot go meanwhile
+  if (!attached_ || fork_.forked()) return false;
+  loop_->post(t);
+  return true;
+}
+
+base::Status Worker::may_serve() const {
+  if (left_.load()) return Status(base::Code::kUnavailable, "the server has ended");
+  if (draining_) return Status(base::Code::kUnavailable, "the server is shutting down");
+  return {};
+}
+
 uint64_t Worker::late_ops() {
   std::lock_guard lock(gate_);
   return counters_.late_ops.load() + (attached_ ? hub_->late_ops.load() : 0);
@@ -153,13 +178,14 @@ uint64_t Worker::late_ops() {
 // ---- connections
 
 Status Worker::listen(int fd, bool own, bool shared, net::Streams* streams) {
-  auto* o = new (std::nothrow) Open{this, streams, own, {}};
+  void* p = allocator_->alloc(sizeof(Open), allocator_->user);
+  auto* o = p ? new (p) Open{this, streams, own, {}} : nullptr;
   if (!o) return Status::no_memory();
   Status s = o->listener.open(loop_, fd, shared, accepted, o);
   if (s.ok() && !listeners_.push(o)) s = Status::no_memory();
   if (!s.ok()) {
     o->listener.close();
-    delete o;
+    base::drop_in(allocator_, o);
   }
   return s;
 }
@@ -179,21 +205,27 @@ void Worker::accepted(void* user, int fd, const net::Address& peer) {
     self->server_->closed();
     return;
   }
-  c->prev = nullptr;
-  c->next = self->connections_;
-  if (self->connections_) self->connections_->prev = c;
-  self->connections_ = c;
+  self->opened(c);
   rpc::Counters::add(self->counters_.connections, 1);
   rpc::Counters::add(self->counters_.connections_now, 1);
   if (self->draining_) c->drain();
+}
+
+void Worker::opened(Connection* c) {
+  c->prev = nullptr;
+  c->next = connections_;
+  if (connections_) connections_->prev = c;
+  connections_ = c;
 }
 
 void Worker::closed(Connection* c) {
   (c->prev ? c->prev->next : connections_) = c->next;
   if (c->next) c->next->prev = c->prev;
   c->next = c->prev = nullptr;
-  rpc::Counters::add(counters_.connections_now, uint64_t(-1));
-  server_->closed();
+  if (!c->is_local()) {
+    rpc::Counters::add(counters_.connections_now, uint64_t(-1));
+    server_->closed();
+  }
   check_drained();
 }
 
@@ -251,7 +283,7 @@ void Worker::close_listeners() {
     int fd = o->listener.fd();
     o->listener.close();
     if (o->own) io_->close(io_->user, fd);
-    delete o;
+    base::drop_in(allocator_, o);
   }
   listeners_.clear();
   server_->worker_stopped_listening();

@@ -29,10 +29,15 @@ class Worker {
   void detach();
   void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void release();
+  Worker* retained() {
+    retain();
+    return this;
+  }
 
   const Config& config() const;
   Server* server() const { return server_; }
   rpc::Hub* hub() const { return hub_; }
+  const base::Allocator* allocator() const { return allocator_; }
   net::Loop* loop() const { return loop_; }
   bool drained() const { return drained_.load(std::memory_order_acquire); }
   rpc::Counters& counters() { return counters_; }
@@ -45,6 +50,8 @@ class Worker {
   Delivery* take_delivery();               // nullptr without memory
   void give_delivery(Delivery* d);
   void closed(Connection* c);
+  void opened(Connection* c);
+  base::Status may_serve() const;          // a call of this process
   std::string_view date();                 // for HTTP heads, renewed every second
   const Route* route(std::string_view path) const;
   uint32_t random() { return random_ = random_ * 1664525u + 1013904223u; }
@@ -54,6 +61,8 @@ class Worker {
   int64_t clock_ns() const { return io_->monotonic_ns(io_->user); }
   // [any] Runs t inside the loop: at once if nobody is there, else by posting. False: the worker has left its loop.
   bool run_inside(net::Task* t);
+  // [any] Posts t, to run in a turn. False: the worker has left its loop.
+  bool post(net::Task* t);
 
   Blocks blocks;
   http::ChunkPool chunks;
@@ -67,6 +76,7 @@ class Worker {
  private:
   struct OwnTask : net::Task { Worker* self; };
   struct OwnTimer : net::Timer { Worker* self; };
+  struct DrainedEvent : rpc::Event { const base::Allocator* allocator; };
   struct Open {
     Worker* self;
     net::Streams* streams;  // the server's, or nullptr
@@ -76,6 +86,7 @@ class Worker {
 
   Worker(Server* s, net::Loop* loop, rpc::Hub* hub, const http::H2Settings& settings);
   ~Worker();
+  static void destroy(Worker* w);
   static void accepted(void* open, int fd, const net::Address& peer);
   void drain();
   void close_listeners();
@@ -85,6 +96,7 @@ class Worker {
   std::atomic<uint32_t> refs_{1};
   Server* server_;                         // [inside] gone after detach
   net::Loop* loop_;
+  const base::Allocator* allocator_;       // the loop's, and may be needed after it
   const net::Io* io_;
   rpc::Hub* hub_;
   net::ForkMark fork_;
@@ -97,7 +109,7 @@ class Worker {
   int64_t duck_due_ns_ = 0;
   OwnTask drain_task_;
   OwnTimer timer_;
-  rpc::Event* drained_event_ = nullptr;    // until it is queued, which must not fail
+  DrainedEvent* drained_event_ = nullptr;    // until it is queued, which must not fail
   base::Vec<Open*> listeners_;
   Connection* connections_ = nullptr;
   ServerCall* idle_calls_ = nullptr;

@@ -5,7 +5,8 @@
 #include "http1.h"
 #include "support/certificates.h"
 
-static identity ca, own, renewed, caller;
+static identity ca, own, renewed, caller, between, remote; /* remote is vouched for by between, and that by ca */
+static const identity *_Atomic expected = &caller;
 static zcrpc_tls *plain, *mutual;
 static int port_plain, port_mutual;
 static _Atomic int seen_certificate; /* bytes of the last caller's */
@@ -13,6 +14,7 @@ static _Atomic int seen_certificate; /* bytes of the last caller's */
 static zcrpc_code who(zcrpc_call *call, const zcrpc_view *request, zcrpc_encoder *reply, void *user) {
   zcrpc_call_info info = {.struct_size = sizeof info};
   const unsigned char *at;
+  int chain_length = 0;
   X509 *x;
   (void)request;
   (void)user;
@@ -21,8 +23,16 @@ static zcrpc_code who(zcrpc_call *call, const zcrpc_view *request, zcrpc_encoder
   if (!info.peer_certificate.len) return ZCRPC_OK;
   at = (const unsigned char *)info.peer_certificate.data;
   x = d2i_X509(NULL, &at, (long)info.peer_certificate.len);
-  if (!x || X509_cmp(x, caller.certificate)) return ZCRPC_PERMISSION_DENIED;
+  if (!x || X509_cmp(x, expected->certificate)) return ZCRPC_PERMISSION_DENIED;
   X509_free(x);
+  /* The chain: the leaf, then those that vouch for it. */
+  at = (const unsigned char *)info.peer_chain.data;
+  for (const unsigned char *end = at + info.peer_chain.len; at < end; chain_length++) {
+    x = d2i_X509(NULL, &at, (long)(end - at));
+    if (!x || X509_cmp(x, chain_length == 0 ? expected->certificate : between.certificate)) return ZCRPC_PERMISSION_DENIED;
+    X509_free(x);
+  }
+  zcrpc_encoder_put_int64(reply, NUMBER, chain_length);
   zcrpc_encoder_put_string(reply, TEXT, "caller", ZCRPC_NTS);
   return ZCRPC_OK;
 }
@@ -64,6 +74,8 @@ static int start(void **state) {
   identity_make(&own, "server", "DNS:localhost,IP:127.0.0.1", &ca);
   identity_make(&renewed, "server, renewed", "DNS:localhost,IP:127.0.0.1", &ca);
   identity_make(&caller, "caller", "DNS:caller.test", &ca);
+  identity_make(&between, "a lesser authority", NULL, &ca);
+  identity_make(&remote, "remote", "DNS:remote.test", &between);
   snprintf(certificate_path, sizeof certificate_path, "/tmp/zcrpc-%d.pem", (int)getpid());
   snprintf(key_path, sizeof key_path, "/tmp/zcrpc-%d.key", (int)getpid());
   write_files(&own);
@@ -88,6 +100,8 @@ static int end(void **state) {
   identity_free(&own);
   identity_free(&renewed);
   identity_free(&caller);
+  identity_free(&between);
+  identity_free(&remote);
   return 0;
 }
 
@@ -106,11 +120,13 @@ static int secure_open(secure *s, int port, const identity *as) {
   s->fd = socket(AF_INET, SOCK_STREAM, 0);
   assert_int_equal(connect(s->fd, (struct sockaddr *)&a, sizeof a), 0);
   s->ctx = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_mode(s->ctx, SSL_MODE_NO_AUTO_CHAIN); /* the leaf alone, unless told otherwise */
   X509_STORE_add_cert(SSL_CTX_get_cert_store(s->ctx), ca.certificate);
   SSL_CTX_set_verify(s->ctx, SSL_VERIFY_PEER, NULL);
   if (as) {
     SSL_CTX_use_certificate(s->ctx, as->certificate);
     SSL_CTX_use_PrivateKey(s->ctx, as->key);
+    if (as == &remote) SSL_CTX_add1_chain_cert(s->ctx, between.certificate);
   }
   s->ssl = SSL_new(s->ctx);
   SSL_set_fd(s->ssl, s->fd);
@@ -176,8 +192,16 @@ static void a_handler_sees_who_calls(void **state) {
   (void)state;
   assert_true(secure_open(&s, port_mutual, &caller));
   assert_int_equal(ask(&s, "/s.S/Get", NULL, 0, back, sizeof back, &got), 200);
-  assert_memory_equal(back, "\x0a\x06" "caller", 8);
+  assert_int_equal(got, 10);
+  assert_memory_equal(back, "\x10\x01\x0a\x06" "caller", 10);
   secure_close(&s);
+  expected = &remote;
+  assert_true(secure_open(&s, port_mutual, &remote));
+  assert_int_equal(ask(&s, "/s.S/Get", NULL, 0, back, sizeof back, &got), 200);
+  assert_int_equal(got, 10);
+  assert_memory_equal(back, "\x10\x02\x0a\x06" "caller", 10);
+  secure_close(&s);
+  expected = &caller;
   assert_true(secure_open(&s, port_plain, &caller)); /* it was not asked for */
   atomic_store(&seen_certificate, -1);
   assert_int_equal(ask(&s, "/s.S/Get", NULL, 0, back, sizeof back, &got), 200);
