@@ -3,6 +3,7 @@
 The page comes from nginx, which forwards the calls to our server: page and service have one origin.
 """
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -57,12 +58,14 @@ http {{
         support.await_port(port, nginx, 'nginx')
         origin = f'http://127.0.0.1:{port}'
         browser = subprocess.Popen([CHROMIUM, '--no-sandbox', '--disable-gpu', '--no-proxy-server', '--remote-debugging-port=0',
-                                    f'--user-data-dir={folder}/profile', f'{origin}/index.html?server={origin}'], stdout=out, stderr=out)
+                                    f'--user-data-dir={folder}/profile', f'{origin}/index.html?server={origin}'], stdout=out, stderr=out,
+                                   start_new_session=True)  # Debian's command is a script with the browser as its child
         try:
             arrived.wait(60)
         finally:
+            os.killpg(browser.pid, signal.SIGKILL)
+            nginx.terminate()
             for process in (browser, nginx):
-                process.terminate()
                 process.wait(20)
     with open(f'{folder}/said', encoding='utf-8', errors='replace') as f:
         check(arrived.is_set(), 'the page reported nothing\n' + f.read())
