@@ -37,6 +37,9 @@ Status read_config(const Options* o, server::Config* c, base::Vec<server::Interc
   c->max_streams = uint32_t(get_int(o, ZCRPC_SERVER_MAX_STREAMS, c->max_streams));
   c->max_deadline_ms = get_int(o, ZCRPC_SERVER_MAX_DEADLINE, c->max_deadline_ms);
   c->max_age_ms = get_int(o, ZCRPC_SERVER_MAX_CONNECTION_AGE, c->max_age_ms);
+  c->keepalive_ms = get_int(o, ZCRPC_SERVER_KEEPALIVE, c->keepalive_ms);
+  c->keepalive_timeout_ms = get_int(o, ZCRPC_SERVER_KEEPALIVE_TIMEOUT, c->keepalive_timeout_ms);
+  c->max_requests = get_int(o, ZCRPC_SERVER_MAX_REQUESTS, c->max_requests);
   c->age_grace_ms = get_int(o, ZCRPC_SERVER_AGE_GRACE, c->age_grace_ms);
   c->proxy_protocol = get_int(o, ZCRPC_SERVER_PROXY_PROTOCOL, 0) != 0;
   c->prefix = get_string(o, ZCRPC_SERVER_PREFIX);

@@ -31,6 +31,9 @@ struct Config {
   std::span<const Interceptor> interceptors;  // of every method; until the server is made, which copies them
   int64_t max_age_ms = 30 * 60 * 1000;     // of a connection, +-10 %; -1: none
   int64_t age_grace_ms = -1;               // for the calls that are open then; -1: as long as they take
+  int64_t keepalive_ms = 120'000;          // HTTP/2: a PING after so long without a byte, idle or not; -1: none
+  int64_t keepalive_timeout_ms = 20'000;   // and the end without an answer
+  int64_t max_requests = -1;               // of a connection, then it drains; -1: any number
   int64_t lame_duck_ms = 0;
   bool proxy_protocol = false;             // connections begin with a PROXY header
   std::string_view prefix;                 // before every path; lies in the server's arena

@@ -35,7 +35,7 @@ Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w)
   flush_.run = [](net::Deferred* d) { static_cast<OwnDeferred*>(d)->self->flush(); };
   peer_size_ = uint8_t(net::format_address(peer, peer_));
   most_held_ = w->config().held;
-  opened_ns_ = active_ns_ = w->loop()->now();
+  opened_ns_ = active_ns_ = heard_ns_ = w->loop()->now();
   head_due_ns_ = later(opened_ns_, w->config().head_ms);
   if (int64_t age = w->config().max_age_ms; age >= 0) {
     // 10 % more or less, so that connections made together do not end together.
@@ -192,7 +192,7 @@ void Connection::outlive_block() {
 }
 
 bool Connection::fed(Slice bytes) {
-  active_ns_ = worker_->loop()->now();
+  heard_ns_ = worker_->loop()->now();
   if (ending_) return true;  // what comes after the end is read and dropped
   bool good = true;
   if (protocol_ == Protocol::kUnknown) {
@@ -473,6 +473,39 @@ void Connection::on_timer() {
   if (!dead_) expect_by(std::max(due, now + kMs));
 }
 
+// A peer that has gone without a word is asked, and given up when it says nothing.
+bool Connection::alive(int64_t now, int64_t* due) {
+  const Config& config = worker_->config();
+  if (config.keepalive_ms < 0) return true;
+  if (heard_ns_ >= asked_ns_) asked_ns_ = 0;
+  int64_t by = later(asked_ns_ ? asked_ns_ : heard_ns_, asked_ns_ ? config.keepalive_timeout_ms : config.keepalive_ms);
+  if (now >= by && asked_ns_) {
+    worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: no answer to a ping", int(peer_size_), peer_);
+    close();
+    return false;
+  }
+  if (now >= by) {
+    asked_ns_ = now;
+    h2_->ping(0);
+    flush_later();
+    by = later(now, config.keepalive_timeout_ms);
+  }
+  *due = std::min(*due, by);
+  return true;
+}
+
+// Some balancers end a connection after so many; who drains before loses nothing.
+void Connection::count_request() {
+  int64_t most = worker_->config().max_requests;
+  if (most < 0 || ++requests_ != most) return;
+  if (h2_) {
+    drain();
+  } else {
+    draining_ = true;  // this one's answer says so
+    old_ = true;
+  }
+}
+
 // What is late ends; what is not says when to look again.
 int64_t Connection::check(int64_t now) {
   const Config& config = worker_->config();
@@ -505,6 +538,7 @@ int64_t Connection::check(int64_t now) {
     end_when_sent();
     return due_next;
   }
+  if (h2_ && settled && !alive(now, &due_next)) return kNever;
   if (late(age_ns_)) {
     if (old_) {
       age_ns_ = kNever;

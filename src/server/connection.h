@@ -101,6 +101,8 @@ class Connection {
   void shut_down();
   bool update_interest();
   void grow_old();
+  void count_request();
+  bool alive(int64_t now, int64_t* due);   // false: it was closed
   void on_timer();
   int64_t check(int64_t now);              // when to look again
   bool idle() const { return calls_ == nullptr; }
@@ -145,6 +147,8 @@ class Connection {
   uint8_t peer_size_ = 0;
   char peer_[net::kAddressText];
   int64_t opened_ns_, active_ns_, age_ns_ = 0, head_due_ns_, stalled_ns_ = 0, linger_due_ns_ = 0, ping_due_ns_ = 0, timer_due_ns_ = 0;
+  int64_t heard_ns_ = 0, asked_ns_ = 0;    // the last byte from the peer; when it was asked for one
+  int64_t requests_ = 0;
   ServerCall *calls_ = nullptr, *orphans_ = nullptr;
   size_t running_ = 0;
   size_t held_in_ = 0, most_held_;

@@ -93,6 +93,7 @@ void Connection::begin_http1(bool body_follows) {
     return;
   }
   current_ = k;
+  count_request();
   k->begin(this);
   rpc::Request& r = k->request();
   bool kept = r.set_line(h.method, h.target);

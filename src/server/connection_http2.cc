@@ -17,6 +17,7 @@ struct H2Callbacks {
     ServerCall* k = c->worker_->take_call();
     if (!k) return nullptr;
     k->begin(c);
+    c->count_request();
     return &k->h2;
   }
   static bool header(http::H2Stream* s, std::string_view name, std::string_view value, void*) { return call(s)->request().add(name, value); }
@@ -63,6 +64,7 @@ bool Connection::start_http2() {
   auto made = http::H2Session::make(&worker_->h2, this);
   if (!made.ok()) return false;
   h2_ = *made;
+  if (int64_t every = worker_->config().keepalive_ms; every >= 0) expect_by(heard_ns_ + every * net::Timers::kNsPerMs);
   if (draining_) {  // it came during the lame-duck time
     h2_->drain();
     ping_due_ns_ = worker_->loop()->now() + worker_->config().drain_ping_ms * net::Timers::kNsPerMs;

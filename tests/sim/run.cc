@@ -87,6 +87,7 @@ class Run {
     config_.proxy_protocol = dice_.once_in(10);
     config_.high_water = dice_.of<size_t>({4 << 10, 256 << 10});
     if (dice_.once_in(3)) config_.pipelined = 4 << 10;
+    if (dice_.once_in(4)) config_.max_requests = dice_.between(1, 6), few_ = true;
     weather_.drain_ns = world_.now() + dice_.of<int64_t>({10 * kMs, kSecond, 30 * kSecond, 120 * kSecond});
     weather_.grace_ms = dice_.of<int64_t>({0, 1000, 60'000});
     if (mood < 1) {  // all the time that it takes
@@ -94,7 +95,7 @@ class Run {
       weather_.grace_ms = 600'000;
       all_ = true;
     }
-      if (config_.max_age_ms >= 0 && config_.max_age_ms < 10'000) all_ = false;
+      if (few_ || (config_.max_age_ms >= 0 && config_.max_age_ms < 10'000)) all_ = false;
   }
 
   Call* make_call(bool http2) {
@@ -478,7 +479,7 @@ class Run {
   Chance& dice_;
   Weather weather_;
   server::Config config_;
-  bool all_ = false, slow_ = false, excuse_time_ = false, early_drain_ = false, drained_ = false;
+  bool all_ = false, few_ = false, slow_ = false, excuse_time_ = false, early_drain_ = false, drained_ = false;
   int64_t drained_by_ = INT64_MAX;
   std::vector<std::unique_ptr<Call>> calls_;
   std::vector<std::unique_ptr<Client>> clients_;

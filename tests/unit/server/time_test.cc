@@ -195,6 +195,79 @@ int resets(const std::string& got, uint32_t* code) {
   return n;
 }
 
+int frames(const std::string& got, uint8_t type) {
+  int n = 0;
+  for (size_t at = 0; at + 9 <= got.size();) {
+    auto b = [&](size_t i) { return uint32_t(uint8_t(got[at + i])); };
+    n += b(3) == type;
+    at += 9 + (b(0) << 16 | b(1) << 8 | b(2));
+  }
+  return n;
+}
+
+void a_peer_that_has_gone_without_a_word_is_kept(void**) {
+  for (bool there : {true, false}) {
+    Harness h;
+    server::Config c;
+    c.head_ms = 10'000;
+    c.keepalive_ms = kLimit;
+    c.keepalive_timeout_ms = kLimit;
+    assert_true(h.start(net::system_io(), c).ok());
+    int fd = dial(h.port);
+    say(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0));
+    int64_t start = ms_now();
+    bool closed = false;
+    std::string got;
+    for (int answered = 0; !closed && ms_now() - start < 10 * kLimit;) {
+      got += hear(&h, fd, "", 5, &closed);
+      for (; there && answered < frames(got, 6); answered++) say(fd, frame(6, 1, 0, std::string(8, '\0')));
+    }
+    assert_int_equal(closed, !there);
+    if (there) assert_true(frames(got, 6) >= 3);
+    else assert_true(frames(got, 6) == 1 && ms_now() - start >= 2 * kLimit - 10);
+    close(fd);
+    h.stop();
+  }
+}
+
+// Pings are no calls: who only pings is idle.
+void pings_keep_an_idle_connection_open(void**) {
+  Harness h;
+  server::Config c;
+  c.head_ms = 50;
+  c.idle_ms = 2 * kLimit;
+  assert_true(h.start(net::system_io(), c).ok());
+  int fd = dial(h.port);
+  say(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0));
+  bool closed = false;
+  std::string got;
+  for (int64_t start = ms_now(); !closed && ms_now() - start < 20 * kLimit;) {
+    say(fd, frame(6, 0, 0, "12345678"));
+    got += hear(&h, fd, "", 20, &closed);
+  }
+  assert_true(closed);
+  assert_int_equal(frames(got, 7), 1);
+  close(fd);
+  h.stop();
+}
+
+void a_connection_takes_more_requests_than_it_may(void**) {
+  Harness h;
+  server::Config c;
+  c.max_requests = 2;
+  assert_true(h.start(net::system_io(), c).ok());
+  int fd = dial(h.port);
+  say(fd, post("\x0a\x01x") + post("\x0a\x01y") + post("\x0a\x01z"));
+  bool closed;
+  std::string got = hear(&h, fd, "", 3000, &closed);
+  assert_true(closed);
+  assert_int_equal(h.requests, 2);
+  assert_true(got.find("\x0a\x01y") != got.npos && got.find("\x0a\x01z") == got.npos);
+  assert_true(got.find("onnection: close") > got.find("\x0a\x01x"));
+  close(fd);
+  h.stop();
+}
+
 // curl 7.88 and nginx take a reset for a failure, whatever its code: who goes on sending is listened to.
 void an_early_answer_resets_who_is_still_sending(void**) {
   server::Config c;
@@ -236,6 +309,9 @@ int main() {
       cmocka_unit_test(a_peer_that_reads_nothing_is_kept),
       cmocka_unit_test(an_old_connection_is_never_renewed_or_loses_a_request),
       cmocka_unit_test(a_call_on_an_old_connection_runs_on_past_its_grace),
+      cmocka_unit_test(a_peer_that_has_gone_without_a_word_is_kept),
+      cmocka_unit_test(pings_keep_an_idle_connection_open),
+      cmocka_unit_test(a_connection_takes_more_requests_than_it_may),
       cmocka_unit_test(an_early_answer_resets_who_is_still_sending),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
