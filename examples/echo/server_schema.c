@@ -39,12 +39,15 @@ static zcrpc_schema *load(const char *path, zcrpc_error **err) {
 int main(int argc, char **argv) {
   zcrpc_error *err = NULL;
   zcrpc_schema *schema = NULL;
+  zcrpc_options *options = NULL;
   const zcrpc_method *method;
   int status = EXIT_FAILURE;
 
   if (argc < 2 || !(schema = load(argv[1], &err))) goto out;
   if (!(method = zcrpc_schema_method(schema, "echo.v1.EchoService/Echo"))) goto out;
-  if (!(server = zcrpc_server_new(NULL, &err))) goto out;
+  if (!(options = zcrpc_options_new(ZCRPC_FOR_SERVER, &err))) goto out;
+  if (zcrpc_options_set_int(options, ZCRPC_SERVER_REFLECTION, 1, &err)) goto out; /* for grpcurl and buf curl */
+  if (!(server = zcrpc_server_new(options, &err))) goto out;
   if (zcrpc_server_handle(server, method, NULL, echo, NULL, &err)) goto out;
   if (zcrpc_server_listen(server, argc > 2 ? argv[2] : "127.0.0.1:8080", NULL, &err)) goto out;
   signal(SIGTERM, on_signal);
@@ -56,6 +59,7 @@ out:
   if (status) fprintf(stderr, "%s\n", err ? zcrpc_error_message(err) : "usage: echo-server-schema echo.binpb [ADDRESS]");
   zcrpc_error_free(err);
   zcrpc_server_free(server);
+  zcrpc_options_free(options);
   zcrpc_schema_release(schema);
   return status;
 }

@@ -64,6 +64,57 @@ zcrpc_code zcrpc_call_set_compression(zcrpc_call* call, const char* name, zcrpc_
   });
 }
 
+zcrpc_code zcrpc_call_send_bytes(zcrpc_call* call, const void* data, size_t len, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!c || bad_slice(data, len)) return wrong("no call, or no data");
+    if (c->verbs->forked(c) || !c->verbs->send_bytes) return Status(Code::kFailedPrecondition, "not a call that sends bytes here");
+    return c->verbs->send_bytes(c, given(data, len), nullptr);
+  });
+}
+
+zcrpc_code zcrpc_call_send_buffer(zcrpc_call* call, zcrpc_buffer* b, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!c || !b) return wrong("no call, or no buffer");
+    if (c->verbs->forked(c) || !c->verbs->send_bytes) return Status(Code::kFailedPrecondition, "not a call that sends bytes here");
+    return c->verbs->send_bytes(c, from_c(b)->slice(), from_c(b));
+  });
+}
+
+zcrpc_buffer* zcrpc_call_message(zcrpc_call* call, const zcrpc_event* event, zcrpc_error** err) {
+  return guard(err, [&]() -> base::Result<base::Buffer*> {
+    constexpr uint32_t kSmall = 1024;  // less is not worth what it would hold on to
+    rpc::Call* c = from_c(call);
+    if (!c || !event) return wrong("no call, or no event");
+    const auto* data = reinterpret_cast<const uint8_t*>(uintptr_t(event->data));
+    const rpc::Event* e = c->delivering;
+    base::Buffer* b = nullptr;
+    if (e && e->buffer && e->record.data == event->data && e->record.len == event->len && event->len >= kSmall) {
+      b = base::Buffer::part(e->buffer, size_t(data - e->buffer->data()), event->len);
+    } else if ((b = base::Buffer::make(event->len)) && event->len) {
+      memcpy(b->writable(), data, event->len);
+    }
+    if (!b) return Status::no_memory();
+    return b;
+  });
+}
+
+void zcrpc_call_path(const zcrpc_call* call, zcrpc_slice* out) {
+  if (!out) return;
+  const rpc::Call* c = from_c(call);
+  *out = slice_of(usable(c) && c->verbs->path ? c->verbs->path(c) : std::string_view());
+}
+
+zcrpc_code zcrpc_call_reply_http(zcrpc_call* call, const zcrpc_http* reply, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!c || !reply || reply->struct_size < sizeof *reply) return wrong("no call, or no answer");
+    if (c->verbs->forked(c) || !c->verbs->reply_http) return Status(Code::kFailedPrecondition, "not a call for plain HTTP");
+    return c->verbs->reply_http(c, *reply);
+  });
+}
+
 size_t zcrpc_call_room(zcrpc_call* call) {
   rpc::Call* c = from_c(call);
   return usable(c) && c->verbs->room ? c->verbs->room(c) : 0;

@@ -18,6 +18,12 @@ Status read_coding(const Options* o, const compress::Registry& codings, compress
   return s.ok() ? Status() : Status::format(s.code(), "ZCRPC_COMPRESSION: %s", s.message());
 }
 
+Status check_prefix(std::string_view prefix) {
+  if (!prefix.empty() && (prefix.front() != '/' || prefix.back() == '/' || prefix.find_first_of(" ?#%") != prefix.npos))
+    return wrong("ZCRPC_SERVER_PREFIX begins with a slash and does not end with one");
+  return {};
+}
+
 Status read_interceptors(const Options* o, base::Vec<server::Interceptor>* to) {
   if (!o) return {};
   for (const Options::Hook& h : o->interceptors)
@@ -43,8 +49,16 @@ Status read_config(const Options* o, server::Config* c, base::Vec<server::Interc
   c->age_grace_ms = get_int(o, ZCRPC_SERVER_AGE_GRACE, c->age_grace_ms);
   c->proxy_protocol = get_int(o, ZCRPC_SERVER_PROXY_PROTOCOL, 0) != 0;
   c->prefix = get_string(o, ZCRPC_SERVER_PREFIX);
-  if (!c->prefix.empty() && (c->prefix.front() != '/' || c->prefix.back() == '/'))
-    return wrong("ZCRPC_SERVER_PREFIX begins with a slash and does not end with one");
+  ZCRPC_TRY(check_prefix(c->prefix));
+  c->health = get_bool(o, ZCRPC_SERVER_HEALTH, c->health);
+  c->reflection = get_bool(o, ZCRPC_SERVER_REFLECTION, c->reflection);
+  c->hidden = get_string(o, ZCRPC_SERVER_REFLECTION_HIDE);
+  c->lame_duck_ms = get_int(o, ZCRPC_SERVER_LAME_DUCK, c->lame_duck_ms);
+  c->cors.origins = get_string(o, ZCRPC_SERVER_CORS_ORIGINS);
+  c->cors.headers = get_string(o, ZCRPC_SERVER_CORS_HEADERS);
+  c->cors.expose = get_string(o, ZCRPC_SERVER_CORS_EXPOSE);
+  c->cors.credentials = get_bool(o, ZCRPC_SERVER_CORS_CREDENTIALS, false);
+  c->cors.max_age_s = get_int(o, ZCRPC_SERVER_CORS_MAX_AGE, c->cors.max_age_s);
   c->default_deadline_ms = get_int(o, ZCRPC_SERVER_DEFAULT_DEADLINE, -1);
   c->min_deadline_ms = get_int(o, ZCRPC_SERVER_MIN_DEADLINE, 0);
   c->silence_ms = get_int(o, ZCRPC_SERVER_SILENCE, -1);
@@ -55,26 +69,45 @@ Status read_config(const Options* o, server::Config* c, base::Vec<server::Interc
   return {};
 }
 
+// What FOR_CALL options say of a route.
+Status read_route(const zcrpc_options* o, const server::Config& config, server::Route* r) {
+  ZCRPC_TRY(check_for(o, ZCRPC_FOR_CALL));
+  r->message_limit = size_t(get_int(from_c(o), ZCRPC_LIMIT_MESSAGE, 0));
+  r->max_deadline_ms = get_int(from_c(o), ZCRPC_SERVER_MAX_DEADLINE, -1);
+  r->own_compression = o && from_c(o)->has(ZCRPC_COMPRESSION);
+  ZCRPC_TRY(read_coding(from_c(o), config.codings, &r->compression));
+  r->compression_level = int(get_int(from_c(o), ZCRPC_COMPRESSION_LEVEL, -1));
+  r->compress_min = get_int(from_c(o), ZCRPC_COMPRESSION_MIN, -1);
+  r->etags = int8_t(get_int(from_c(o), ZCRPC_SERVER_ETAGS, -1));
+  r->decode = get_limits(from_c(o));
+  r->decode.straight = true;  // where the method's schema came with decoders of generated code
+  r->default_deadline_ms = get_int(from_c(o), ZCRPC_SERVER_DEFAULT_DEADLINE, server::Route::kInherit);
+  r->min_deadline_ms = get_int(from_c(o), ZCRPC_SERVER_MIN_DEADLINE, server::Route::kInherit);
+  r->silence_ms = get_int(from_c(o), ZCRPC_SERVER_SILENCE, server::Route::kInherit);
+  r->raw = get_bool(from_c(o), ZCRPC_SERVER_RAW, false);
+  return {};
+}
+
+bool replaces(const zcrpc_options* o) { return get_bool(from_c(o), ZCRPC_SERVER_OVERRIDE, false); }
+
 Status set_route(zcrpc_server* s, const zcrpc_method* m, const zcrpc_options* o, server::Route r) {
   if (!s || !m) return wrong("no server, or no method");
-  ZCRPC_TRY(check_for(o, ZCRPC_FOR_CALL));
+  ZCRPC_TRY(read_route(o, from_c(s)->config(), &r));
+  if (r.raw && r.fn) return wrong("ZCRPC_SERVER_RAW: messages that are bytes are served through zcrpc_server_handle_events or zcrpc_server_route");
   r.method = from_c(m);
-  r.message_limit = size_t(get_int(from_c(o), ZCRPC_LIMIT_MESSAGE, 0));
-  r.max_deadline_ms = get_int(from_c(o), ZCRPC_SERVER_MAX_DEADLINE, -1);
-  r.own_compression = o && from_c(o)->has(ZCRPC_COMPRESSION);
-  ZCRPC_TRY(read_coding(from_c(o), from_c(s)->config().codings, &r.compression));
-  r.compression_level = int(get_int(from_c(o), ZCRPC_COMPRESSION_LEVEL, -1));
-  r.compress_min = get_int(from_c(o), ZCRPC_COMPRESSION_MIN, -1);
-  r.etags = int8_t(get_int(from_c(o), ZCRPC_SERVER_ETAGS, -1));
-  r.decode = get_limits(from_c(o));
-  r.decode.straight = true;  // where the method's schema came with decoders of generated code
-  const Options* options = from_c(o);
-  r.default_deadline_ms = get_int(options, ZCRPC_SERVER_DEFAULT_DEADLINE, server::Route::kInherit);
-  r.min_deadline_ms = get_int(options, ZCRPC_SERVER_MIN_DEADLINE, server::Route::kInherit);
-  r.silence_ms = get_int(options, ZCRPC_SERVER_SILENCE, server::Route::kInherit);
+  std::string_view prefix = get_string(from_c(o), ZCRPC_SERVER_PREFIX, from_c(s)->config().prefix);
+  ZCRPC_TRY(check_prefix(prefix));
   base::Vec<server::Interceptor> interceptors;
-  ZCRPC_TRY(read_interceptors(options, &interceptors));
-  return from_c(s)->set(r, {interceptors.data(), interceptors.size()});
+  ZCRPC_TRY(read_interceptors(from_c(o), &interceptors));
+  return from_c(s)->set(r, {interceptors.data(), interceptors.size()}, prefix, replaces(o));
+}
+
+Status set_unknown(zcrpc_server* s, const zcrpc_options* o, server::Route r) {
+  if (!s) return wrong("no server");
+  ZCRPC_TRY(read_route(o, from_c(s)->config(), &r));
+  base::Vec<server::Interceptor> interceptors;
+  ZCRPC_TRY(read_interceptors(from_c(o), &interceptors));
+  return from_c(s)->set_unknown(r, {interceptors.data(), interceptors.size()}, replaces(o));
 }
 
 }  // namespace
@@ -132,6 +165,42 @@ zcrpc_code zcrpc_server_route(zcrpc_server* s, const zcrpc_method* m, const zcrp
     server::Route r;
     r.tag = tag;
     return set_route(s, m, o, r);
+  });
+}
+
+zcrpc_code zcrpc_server_handle_unknown(zcrpc_server* s, const zcrpc_options* o, zcrpc_event_fn fn, void* user, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!fn) return wrong("no handler");
+    server::Route r;
+    r.event_fn = fn;
+    r.user = user;
+    return set_unknown(s, o, r);
+  });
+}
+
+zcrpc_code zcrpc_server_route_unknown(zcrpc_server* s, const zcrpc_options* o, uint64_t tag, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    server::Route r;
+    r.tag = tag;
+    return set_unknown(s, o, r);
+  });
+}
+
+zcrpc_code zcrpc_server_handle_http(zcrpc_server* s, const zcrpc_options* o, zcrpc_http_fn fn, void* user, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!s || !fn) return wrong("no server, or no handler");
+    server::Route r;
+    ZCRPC_TRY(read_route(o, from_c(s)->config(), &r));
+    r.http_fn = fn;
+    r.user = user;
+    return from_c(s)->set_plain(r, replaces(o));
+  });
+}
+
+zcrpc_code zcrpc_server_set_health(zcrpc_server* s, const char* service, int32_t serving, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    if (!s || !service || serving < 0 || serving > 1) return wrong("no server, no service, or neither 0 nor 1");
+    return from_c(s)->health().set(service, serving != 0);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 
@@ -77,16 +78,22 @@ class Fields {
   size_t count_ = 0;
 };
 
-// Status texts have to outlive the call, as all header values do.
-std::string_view status_text(int status) {
-  static constexpr char kDigits[] =
-      "100200204304400401403404405408409412413414415417429431499500501503504505";
-  static_assert((sizeof kDigits - 1) % 3 == 0);
-  char want[3] = {char('0' + status / 100 % 10), char('0' + status / 10 % 10), char('0' + status % 10)};
-  for (size_t i = 0; i + 3 < sizeof kDigits; i += 3) {
-    if (!memcmp(kDigits + i, want, 3)) return {kDigits + i, 3};
+constexpr int kFirstStatus = 200, kLastStatus = 599;
+constexpr auto kStatusDigits = [] {
+  std::array<char, size_t(kLastStatus - kFirstStatus + 1) * 3> digits{};
+  for (int i = kFirstStatus; i <= kLastStatus; i++) {
+    char* to = &digits[size_t(i - kFirstStatus) * 3];
+    to[0] = char('0' + i / 100);
+    to[1] = char('0' + i / 10 % 10);
+    to[2] = char('0' + i % 10);
   }
-  return {"500", 3};
+  return digits;
+}();
+
+// Outlives the call, as all header values do.
+std::string_view status_text(int status) {
+  if (status < kFirstStatus || status > kLastStatus) status = 500;
+  return {&kStatusDigits[size_t(status - kFirstStatus) * 3], 3};
 }
 
 }  // namespace

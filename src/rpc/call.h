@@ -30,6 +30,7 @@ struct Event {
   zcrpc_event record{};            // data and index are addresses here; call and tag are filled in when it is delivered
   Call* call = nullptr;            // a reference is held from push until release; nullptr: RELEASED and DRAINED
   schema::View message = nullptr;  // what record.index describes
+  base::Buffer* buffer = nullptr;  // what holds the bytes of data, if that is counted memory; not a reference of its own
   Event* next = nullptr;
   // In a turn, before it is delivered; once. False: it is dropped. nullptr: nothing.
   bool (*before)(Event*) = nullptr;
@@ -56,6 +57,10 @@ struct Verbs {
   // [inside] An operation of a turn on this call (FINISH, SEND, READ, CANCEL). message: data of the operation, held by
   // buffer if that is set (its reference passes), else copied before return; meta: a metadata block or empty.
   base::Status (*op)(Call* c, const zcrpc_op* op, base::Slice message, base::Buffer* buffer, base::Slice meta);
+  // Server: an encoded message, or more of the body of a plain answer. buffer: holds bytes, or null; retained if needed.
+  base::Status (*send_bytes)(Call* c, base::Slice bytes, base::Buffer* buffer);
+  base::Status (*reply_http)(Call* c, const zcrpc_http& reply);  // server, plain HTTP
+  std::string_view (*path)(const Call* c);                    // server
   void (*unreferenced)(Call* c);                              // the last reference has gone
   // How what is sent from now on is compressed: "" as the options say, "identity" not at all, or a coding.
   base::Status (*set_compression)(Call* c, std::string_view name);
@@ -102,6 +107,7 @@ struct Call {
   zcrpc_event_fn fn = nullptr;
   void* fn_user = nullptr;
   encode::Encoder* encoder = nullptr;         // of the message under construction; nullptr until it is asked for
+  const Event* delivering = nullptr;          // [inside] while fn runs
   base::Error* error = nullptr;               // [inside] how it ended; nullptr: well, or not yet. Owned.
   // The application's, under keys of its own: zcrpc_call_set_value. Whoever ends or reuses the call drops them.
   struct Value {

@@ -83,7 +83,9 @@ void Hub::run_functions() {
     zcrpc_event record = e->record;
     record.call = c->id;
     record.tag = c->tag;
+    c->delivering = e;
     c->fn(reinterpret_cast<zcrpc_call*>(c), &record, reinterpret_cast<const zcrpc_view*>(e->message), c->fn_user);
+    c->delivering = nullptr;
     release(e);
   }
   head_ = kept_head;

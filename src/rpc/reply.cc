@@ -1,5 +1,6 @@
 #include "rpc/reply.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "json/write.h"
@@ -61,7 +62,34 @@ std::string_view accept_post(const Request& r) {
                    "application/grpc-web+proto, application/json, application/proto";
 }
 
+// A line of a plain answer's own: not what decides where the answer ends, or how long the connection lasts.
+bool may_be_told(std::string_view name, std::string_view value) {
+  for (char c : name)
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '_' || c == '.')) return false;
+  if (name.empty() || name == "content-length" || name == "content-type" || (reserved_header(name) && !name.starts_with("content-"))) return false;
+  for (char c : value)
+    if ((uint8_t(c) < 0x20 && c != '\t') || c == 0x7F) return false;
+  return true;
+}
+
+// "name: value\n" from the front of *lines. False: it cannot be sent.
+bool next_line(std::string_view* lines, std::string_view* name, std::string_view* value) {
+  size_t end = std::min(lines->find('\n'), lines->size()), colon = std::min(lines->find(':'), end);
+  *name = lines->substr(0, colon);
+  *value = colon < end ? lines->substr(colon + 1, end - colon - 1) : std::string_view();
+  lines->remove_prefix(std::min(end + 1, lines->size()));
+  while (!value->empty() && (value->front() == ' ' || value->front() == '\t')) value->remove_prefix(1);
+  while (!value->empty() && (value->back() == ' ' || value->back() == '\r')) value->remove_suffix(1);
+  return colon < end && may_be_told(*name, *value);
+}
+
 }  // namespace
+
+bool valid_lines(std::string_view lines) {
+  for (std::string_view name, value; !lines.empty();)
+    if (!next_line(&lines, &name, &value)) return false;
+  return true;
+}
 
 void Reply::clear() {
   headers_.clear();
@@ -300,10 +328,26 @@ Status Reply::refuse(const Request& r, const Refusal& f) {
   return done ? Status() : Status::no_memory();
 }
 
+Status Reply::begin_plain(const Plain& p, const Metadata* headers) {
+  clear();
+  if (headers) ZCRPC_TRY(check_metadata(*headers));
+  status_ = p.status;
+  std::string_view type = arena_.text(p.content_type);
+  std::string_view lines = arena_.text(p.lines);
+  bool done = type.data() && lines.data() && (type.empty() || add("content-type", type)) &&
+              (p.length < 0 || number("content-length", uint64_t(p.length))) && copy(&headers_, headers, "");
+  for (std::string_view name, value; done && !lines.empty();) {
+    if (!next_line(&lines, &name, &value)) return Status(Code::kInvalidArgument, "a header that cannot be sent");
+    done = add(name, value);
+  }
+  return done ? Status() : Status::no_memory();
+}
+
 void Reply::bare(int status) {
   clear();
   error_ = true;
   status_ = status;
+  if (status == 204) return;  // has none by definition
   (void)add("content-length", "0");  // without memory for it the connection is closed behind the answer anyway
 }
 

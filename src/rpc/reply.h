@@ -17,6 +17,9 @@
 
 namespace zcrpc::rpc {
 
+// Whether these are lines "name: value" that an answer to plain HTTP may have: not of names that tell where it ends.
+bool valid_lines(std::string_view lines);
+
 class Reply {
  public:
   explicit Reply(const base::Allocator* a = base::default_allocator()) : arena_(a), headers_(a), trailers_(a), body_(a), text_(a) {}
@@ -42,6 +45,14 @@ class Reply {
   base::Status end_stream(const Request& r, const base::Error* e, const base::Metadata* trailers);
   // gRPC-Web's text form of a unary answer: prefix, message and body become the body.
   base::Status as_text(std::span<const base::Piece> message);
+  // The head of an answer to plain HTTP. length: -1 if it is not told. lines: "name: value\n" more, for the application's
+  // own use of names that metadata does not take. invalid_argument: what cannot be sent.
+  struct Plain {
+    int status = 200;
+    std::string_view content_type, lines;
+    int64_t length = -1;
+  };
+  base::Status begin_plain(const Plain& p, const base::Metadata* headers);
   // A bare HTTP answer without a body, for what never became a request.
   void bare(int status);
 

@@ -57,6 +57,8 @@ Refusal unsupported_type() {
 void Request::clear() {
   target_.clear();
   metadata_.clear();
+  rest_.clear();
+  keep_all_ = false;
   path_ = 0;
   timeout_ns_ = kNoTimeout;
   content_length_ = -1;
@@ -125,7 +127,7 @@ void Request::set_method(std::string_view v) {
 
 bool Request::set_line(std::string_view method, std::string_view target) {
   set_method(method);
-  return set_target(target);
+  return set_target(target) && (!keep_all_ || rest_.add(":method", base::Slice(method)));
 }
 
 // application/ {proto json} | grpc[+proto +json] | grpc-web.. | connect+..
@@ -215,10 +217,52 @@ bool Request::add(std::string_view name, std::string_view value) {
       break;
     default: break;
   }
-  return reserved_header(name) || name == "content-type" ? true : add_metadata(&metadata_, name, value);
+  if (!reserved_header(name)) return add_metadata(&metadata_, name, value);
+  return !keep_all_ || rest_.add(name, base::Slice(rpc::trim(value)));
 }
 
 // ---- what it amounts to
+
+Request::Shape Request::shape() const {
+  if (method_ == HttpMethod::kPost) {
+    if (type_ == Type::kConnect) return Shape::kUnary;
+    bool stream = type_ == Type::kConnectStream || type_ == Type::kGrpcWeb || (type_ == Type::kGrpc && http2_);
+    return stream ? Shape::kStream : Shape::kNone;
+  }
+  if (method_ != HttpMethod::kGet) return Shape::kNone;
+  bool message = false, codec = false;
+  for (std::string_view rest = query(); !rest.empty();) {
+    std::string_view pair = cut(&rest, '&');
+    message = message || pair.starts_with("message=");
+    codec = codec || pair.starts_with("encoding=");
+  }
+  return message && codec ? Shape::kUnary : Shape::kNone;
+}
+
+bool Request::make_plain() {
+  protocol_ = Protocol::kNone;
+  if (method_ == HttpMethod::kPost) {
+    if (type_ == Type::kGrpc && http2_) protocol_ = Protocol::kGrpc;
+    if (type_ == Type::kGrpcWeb) protocol_ = Protocol::kGrpcWeb;
+    if (type_ == Type::kConnectStream) protocol_ = Protocol::kConnectStream;
+  }
+  for (size_t i = 0; i < rest_.size(); i++) {
+    std::string_view name = rest_.name(i);
+    if (name == ":authority") name = "host";
+    if (name[0] != ':' && !metadata_.add(name, rest_.value(i))) return false;
+  }
+  return true;
+}
+
+std::string_view Request::method_text() const {
+  base::Slice v;
+  return rest_.get(":method", &v) ? v.text() : std::string_view();
+}
+
+std::string_view Request::content_type_text() const {
+  base::Slice v;
+  return rest_.get("content-type", &v) ? v.text() : std::string_view();
+}
 
 Refusal Request::classify(int32_t flags, const RequestRules& rules) {
   if (method_ == HttpMethod::kPost) {

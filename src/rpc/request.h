@@ -43,10 +43,22 @@ class Request {
   // Which codings there are; they outlive the request, and stay through clear. The build's until then.
   void set_codings(const compress::Registry* r) { codings_ = r; }
   const compress::Registry& codings() const { return *codings_; }
+  // Before the first header: those that are no metadata are kept too, for somebody who answers plain HTTP.
+  void keep_all(bool yes) { keep_all_ = yes; }
 
   // After the last header. method_flags: ZCRPC_METHOD_ of the method that path() names, -1 if there is none. Afterwards
   // protocol, codec, coding and timeout_ns tell how to go on; also after a refusal they tell how to answer.
   Refusal classify(int32_t method_flags, const RequestRules& rules);
+
+  // What it looks like before anybody knows the method: a Connect unary call (POST or GET), a message in envelopes, or
+  // neither.
+  enum class Shape : uint8_t { kNone, kUnary, kStream };
+  Shape shape() const;
+  // It is no call, but somebody answers it all the same: errors are then written as its content type asks for, and
+  // metadata() has all headers. False without memory.
+  [[nodiscard]] bool make_plain();
+  std::string_view method_text() const;        // of a plain one
+  std::string_view content_type_text() const;  // likewise; empty: none
 
   bool http2() const { return http2_; }
   HttpMethod method() const { return method_; }
@@ -100,6 +112,7 @@ class Request {
   const compress::Registry* codings_ = &compress::kRegistry;
   base::Vec<char> target_;
   base::Metadata metadata_;
+  base::Metadata rest_;  // with keep_all: what is not in metadata_
   size_t path_ = 0;  // of target_
   int64_t timeout_ns_ = kNoTimeout, content_length_ = -1;
   Timeout connect_timeout_, grpc_timeout_;
@@ -112,7 +125,8 @@ class Request {
   Codec codec_ = Codec::kProto;
   compress::Coding coding_ = compress::Coding::kIdentity, preferred_ = compress::Coding::kIdentity;
   uint8_t version_ = 0;  // connect-protocol-version: 0 absent, 1, 2 another
-  bool http2_ = false, bare_grpc_ = false, codec_known_ = false, coding_named_ = false, get_base64_ = false, text_ = false, streams_ = false;
+  bool http2_ = false, bare_grpc_ = false, codec_known_ = false, coding_named_ = false, get_base64_ = false, text_ = false, streams_ = false,
+       keep_all_ = false;
 };
 
 }  // namespace zcrpc::rpc

@@ -30,6 +30,7 @@ void ServerCall::answer_refusal(const rpc::Refusal& r) {
 void ServerCall::answer_error(const base::Error& e) {
   pieces_.clear();
   reply_.clear();
+  if (is_plain_ && ours_) return answer_plain_error(e);
   if (Status s = reply_.error(request_, e, ours_ ? nullptr : &headers_, ours_ ? nullptr : &trailers_); !s.ok()) {
     // Metadata that cannot be sent, or no memory: the bare code, and if that fails too, the connection's end.
     worker_->loop()->log().format(base::LogLevel::kError, "an error could not be sent as it is: %s", s.message());
@@ -40,8 +41,7 @@ void ServerCall::answer_error(const base::Error& e) {
 }
 
 Status ServerCall::answer_ok() {
-  bool json = request_.codec() == rpc::Codec::kJson;
-  Status s = json ? print_reply() : gather_reply();
+  Status s = speaks_json() ? print_reply() : gather_reply();
   size_t size = 0;
   for (const base::Piece& p : pieces_) size += p.bytes.size;
   size_out_ = size;
@@ -238,7 +238,7 @@ void ServerCall::info(const rpc::Call* call, zcrpc_call_info* out) {
   out->protocol = p == rpc::Protocol::kGrpc ? ZCRPC_GRPC : p == rpc::Protocol::kGrpcWeb ? ZCRPC_GRPC_WEB : ZCRPC_CONNECT;
   out->codec = c->request_.codec() == rpc::Codec::kJson ? ZCRPC_JSON : ZCRPC_PROTO;
   out->http = c->local_ ? 0 : c->http2_ ? ZCRPC_HTTP2 : ZCRPC_HTTP1;
-  out->method = reinterpret_cast<const zcrpc_method*>(c->method);
+  if (!c->is_plain_) out->method = reinterpret_cast<const zcrpc_method*>(c->method);
   out->peer = {c->peer_, c->peer_size_};
   if (c->certificate_) {
     out->peer_chain = {reinterpret_cast<const char*>(c->certificate_->data()), c->certificate_->size()};

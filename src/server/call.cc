@@ -40,6 +40,9 @@ const rpc::Verbs ServerCall::kVerbs = {
     .metadata = ServerCall::metadata,
     .info = ServerCall::info,
     .op = ServerCall::op,
+    .send_bytes = ServerCall::send_bytes,
+    .reply_http = ServerCall::reply_http,
+    .path = ServerCall::path,
     .unreferenced = ServerCall::unreferenced,
     .set_compression = ServerCall::set_compression,
     .forked = ServerCall::forked,
@@ -71,6 +74,7 @@ ServerCall::~ServerCall() {
   encode::encoder_free(own_encoder_);
   encode::encoder_free(from_json_);
   base::drop_in(worker_->allocator(), stream_);
+  delete http_;
 }
 
 ServerCall* ServerCall::make(Worker* w) {
@@ -97,6 +101,7 @@ void ServerCall::begin(Connection* conn) {
   http2_ = conn->is_http2();
   local_ = conn->is_local();
   request_.set_http2(http2_);
+  request_.keep_all(worker_->server()->routes().special(Routes::kPlain) != nullptr);
   begun_ns_ = worker_->loop()->now();
   std::string_view peer = conn->peer();
   peer_size_ = uint8_t(peer.size());
@@ -111,11 +116,13 @@ void ServerCall::begin(Connection* conn) {
 bool ServerCall::head_done() {
   counters->add(counters->calls, 1);
   counted_ = true;
+  if (worker_->config().cors && answer_preflight()) return false;
   watched_ = worker_->config().observe.fn != nullptr;
-  route_ = worker_->route(request_.path());
+  route_ = worker_->route(request_);
   method = route_ ? route_->method : nullptr;
   rpc::Refusal refusal = request_.classify(route_ ? int32_t(route_->method->flags) : -1, {});
   if (refusal) {
+    if (const Route* plain = plain_route(refusal)) return begin_plain(plain);
     answer_refusal(refusal);
     return false;
   }
@@ -269,6 +276,7 @@ void ServerCall::dispatch() {
   size_in_ = message_.size;
   message_in_seen_ = 1;
   heard_ns_ = worker_->loop()->now();
+  if (is_plain_) return dispatch_plain();
   if (Status s = decode(); !s.ok()) {
     fail(bad_request(std::move(s)));
     return;
@@ -295,7 +303,7 @@ void ServerCall::dispatch() {
 
 Status ServerCall::decode() {
   if (!method->input) {
-    if (request_.codec() == rpc::Codec::kProto) return {};
+    if (!speaks_json()) return {};
     return Status(Code::kUnimplemented, "this method has no schema here, so it takes no JSON");
   }
   if (request_.codec() == rpc::Codec::kJson) ZCRPC_TRY(read_json(&from_json_, &message_));
@@ -355,6 +363,7 @@ void ServerCall::queue_request() {
   first.record = {};
   first.record.kind = ZCRPC_EVENT_REQUEST;
   first.message = view_;
+  first.buffer = from_json_ && view_ ? nullptr : reader_.borrowed() ? kept_ : reader_.buffer();
   if (!stream_in_) {
     first.record.flags = ZCRPC_EVENT_END;
     set_message(&first, message_);
@@ -403,6 +412,7 @@ void ServerCall::finish(rpc::Call* call, Status s) {
   if (c->stream_out_ && s.ok() && !c->finished_.load() && !(c->method->flags & schema::kServerStream) && !c->stream_->messages_out.load()) {
     if (Status sent = c->queue_encoded(); !sent.ok()) s = c->bad_reply(sent);
   }
+  if (c->is_plain_ && s.ok()) s = c->plain_end();
   if (c->finished_.exchange(true)) {
     c->counters->dropped.fetch_add(1, std::memory_order_relaxed);
     return;
@@ -558,6 +568,7 @@ void ServerCall::recycle() {
     }
   }
   if (stream_) stream_->recycle();
+  if (is_plain_) http_->clear();
   if (json_.bytes().capacity() > kKeptOutput) json_.bytes().drop();
   json_.clear();
   if (reply_bytes_.capacity() > kKeptOutput) reply_bytes_.drop();
@@ -584,7 +595,7 @@ void ServerCall::recycle() {
   fn = nullptr;
   fn_user = nullptr;
   drop_values();
-  stream_in_ = stream_out_ = watched_ = unheard_ = false;
+  stream_in_ = stream_out_ = is_plain_ = watched_ = unheard_ = false;
   message_in_seen_ = 0;
   refused_ = Code::kOk;
   intercepted_ = 0;

@@ -13,6 +13,7 @@
 #include "rpc/message.h"
 #include "rpc/reply.h"
 #include "rpc/request.h"
+#include "server/cors.h"
 #include "server/routes.h"
 #include "server/stream.h"
 
@@ -72,6 +73,9 @@ class ServerCall : public rpc::Call {
     (void)pump();
   }
   bool streams_out() const { return stream_out_; }
+  bool answers_preflight() const { return !route_ && Cors::is_preflight(request_); }
+  // Whether HTTP/1.1 has to tell by chunks where the answer, which streams, ends.
+  bool in_chunks() const { return !is_plain_ || (http_->length < 0 && !http_->bodiless); }
   bool is_finished() const { return finished_.load(std::memory_order_relaxed); }
   size_t queued() const { return stream_->queued.load(std::memory_order_relaxed); }
   int64_t begun_ns() const { return begun_ns_; }
@@ -104,6 +108,9 @@ class ServerCall : public rpc::Call {
   static void info(const rpc::Call* c, zcrpc_call_info* out);
   static base::Status op(rpc::Call* c, const zcrpc_op* op, base::Slice message, base::Buffer* buffer, base::Slice meta);
   static base::Status set_compression(rpc::Call* c, std::string_view name);
+  static base::Status send_bytes(rpc::Call* c, base::Slice bytes, base::Buffer* buffer);
+  static base::Status reply_http(rpc::Call* c, const zcrpc_http& reply);
+  static std::string_view path(const rpc::Call* c);
   static void unreferenced(rpc::Call* c);
   static bool forked(const rpc::Call* c);
 
@@ -127,6 +134,8 @@ class ServerCall : public rpc::Call {
   void queue_request();
   void keep_block();
   void complete();                     // [inside] outcome_ becomes the answer
+  // The codec is JSON, and the message is not to be had as it is.
+  bool speaks_json() const { return request_.codec() == rpc::Codec::kJson && !route_->raw; }
   void answer_refusal(const rpc::Refusal& r);
   base::Status answer_ok();
   base::Status bad_reply(const base::Status& s);
@@ -166,6 +175,15 @@ class ServerCall : public rpc::Call {
   bool begin_answer();
   size_t untaken() const;              // bytes of the answer that are not on their way yet
   void complete_stream();
+  // plain.cc
+  bool answer_preflight();             // false: it is none
+  const Route* plain_route(const rpc::Refusal& r) const;  // nullptr: nobody answers it as plain HTTP
+  bool begin_plain(const Route* r);    // as head_done
+  void dispatch_plain();
+  base::Status queue_plain(base::Slice bytes, base::Buffer* buffer);
+  base::Status plain_end() const;      // why its answer cannot end like this
+  base::Status begin_plain_answer();
+  void answer_plain_error(const base::Error& e);
   void settle();                       // [inside] is it still needed?
   void recycle();
   void count_copies();
@@ -178,6 +196,7 @@ class ServerCall : public rpc::Call {
   const Route* route_ = nullptr;
   State state_ = State::kHead;
   bool stream_in_ = false, stream_out_ = false;  // the method's requests stream; its answers do, or have to be sent as if
+  bool is_plain_ = false;
   bool http2_ = false, local_ = false, events_ = false, lingering_ = false, borrowing_ = false, counted_kept_ = false;
   bool counted_ = false;               // a head has come: it is a call
   bool watched_ = false;               // somebody besides the handler wants to hear of its end
@@ -214,6 +233,7 @@ class ServerCall : public rpc::Call {
   OwnTimer timer_;
   OwnTask finish_task_, settle_task_, stream_task_;
   StreamState* stream_ = nullptr;      // nullptr until it is needed, then kept
+  PlainState* http_ = nullptr;        // likewise
   uint64_t copies_seen_ = 0, bytes_copied_seen_ = 0;
   size_t message_in_ = 0, message_out_ = 0;  // as they were on the wire
   size_t size_in_ = 0, size_out_ = 0;        // without compression

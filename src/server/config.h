@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "compress/compress.h"
+#include "server/cors.h"
 #include "server/intercept.h"
 #include "view/view.h"
 
@@ -37,6 +38,10 @@ struct Config {
   int64_t lame_duck_ms = 0;
   bool proxy_protocol = false;             // connections begin with a PROXY header
   std::string_view prefix;                 // before every path; lies in the server's arena
+  Cors cors;
+  bool health = true;                      // grpc.health.v1
+  bool reflection = false;                 // grpc.reflection.v1 and v1alpha,
+  std::string_view hidden;                 // but not of these services; lies in the server's arena
   view::Limits decode;
   base::Log log;
 

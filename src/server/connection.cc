@@ -238,7 +238,14 @@ bool Connection::detect(Slice bytes) {
 
 // ---- out
 
+// The last that is added to an answer's head: what browsers want to see.
+bool Connection::add_cors(ServerCall* c) {
+  const Cors& cors = worker_->config().cors;
+  return !cors || c->answers_preflight() || cors.add(c->request(), &c->reply());
+}
+
 void Connection::answer(ServerCall* c, Slice body) {
+  if (!local_ && !add_cors(c)) return fail_later();
   if (local_) {
     answer_local(c, body);
   } else if (is_http2()) {
@@ -250,6 +257,7 @@ void Connection::answer(ServerCall* c, Slice body) {
 }
 
 void Connection::stream(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last) {
+  if (first && !local_ && !add_cors(c)) return fail_later();
   if (local_) {
     fail_later();  // its client asks for no streams
   } else if (is_http2()) {
@@ -382,7 +390,7 @@ void Connection::reset(ServerCall* c, uint32_t code) {
   }
 }
 
-void Connection::drain() {
+void Connection::drain(bool patient) {
   if (dead_ || (draining_ && !old_)) return;
   draining_ = true;
   if (ending_) return;  // its last word is queued, or was said
@@ -391,10 +399,18 @@ void Connection::drain() {
     ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_ping_ms);
     expect_by(ping_due_ns_);
     flush_later();
+  } else if (patient && protocol_ == Protocol::kUnknown && seen_ == 0) {
+    // drain_silent comes later
   } else if (quiet()) {  // its first, or next, request may be under way
     ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_quiet_ms);
     expect_by(ping_due_ns_);
   }
+}
+
+void Connection::drain_silent() {
+  if (dead_ || !draining_ || ending_ || ping_due_ns_ || protocol_ != Protocol::kUnknown || seen_) return;
+  ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_quiet_ms);
+  expect_by(ping_due_ns_);
 }
 
 // Its time is over: as drain(), but an idle HTTP/1.1 connection stays until the answer to its next request, since a proxy
@@ -404,7 +420,7 @@ void Connection::grow_old() {
   if (protocol_ == Protocol::kHttp1 && !current_) {
     draining_ = true;
   } else {
-    drain();
+    drain(false);
   }
   old_ = true;
   age_ns_ = config.age_grace_ms < 0 ? kNever : later(worker_->loop()->now(), config.age_grace_ms);
@@ -499,7 +515,7 @@ void Connection::count_request() {
   int64_t most = worker_->config().max_requests;
   if (most < 0 || ++requests_ != most) return;
   if (h2_) {
-    drain();
+    drain(false);
   } else {
     draining_ = true;  // this one's answer says so
     old_ = true;

@@ -142,16 +142,17 @@ void Connection::answer_http1(ServerCall* c, Slice body) {
 }
 
 void Connection::stream_http1(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last) {
-  bool good = !first || head_http1(c, true);
+  bool chunks = c->in_chunks() && !http10_;
+  bool good = !first || head_http1(c, c->in_chunks());
   size_t size = 0;
   for (const base::Piece& p : pieces) size += p.bytes.size;
-  if (size && !http10_) {
+  if (size && chunks) {
     char line[18];
     good = good && out_.append(Slice(line, http::http1_chunk_head(size, line)));
   }
   for (const base::Piece& p : pieces) good = good && out_.payload(p.bytes, p.buffer);
-  if (size && !http10_) good = good && out_.append(http::kChunkEnd);
-  if (last && !http10_) good = good && out_.append(http::kLastChunk);
+  if (size && chunks) good = good && out_.append(http::kChunkEnd);
+  if (last && chunks) good = good && out_.append(http::kLastChunk);
   if (!good) return fail_later();
   if (last) answered_http1();
 }

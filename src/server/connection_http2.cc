@@ -77,6 +77,7 @@ void Connection::answer_http2(ServerCall* c, Slice body) {
   const rpc::Reply& r = c->reply();
   std::span<const base::Piece> pieces = r.is_error() ? std::span<const base::Piece>() : c->pieces();
   if (!body.empty()) pieces = c->body_piece(body);
+  if (c->request().head_request()) pieces = {};
   if (Status s = h2_->answer(&c->h2, r.status(), r.headers(), r.prefix(), pieces, r.trailers()); !s.ok()) fail_later();
 }
 

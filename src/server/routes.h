@@ -22,11 +22,13 @@ namespace zcrpc::server {
 // end on the route that they began on.
 struct Route {
   const schema::Method* method = nullptr;  // input null: messages are bytes
-  std::string_view path;                   // the method's; with a prefix: behind it
+  std::string_view path;                   // the prefix, and the method's
   zcrpc_unary_fn fn = nullptr;             // answers; or
   zcrpc_event_fn event_fn = nullptr;       // gets the events; or, when both are null, a turn does
+  zcrpc_http_fn http_fn = nullptr;         // plain HTTP: of the one route that is no method's
   void* user = nullptr;
   uint64_t tag = 0;
+  bool raw = false;                        // messages are bytes in whichever codec the call has
   size_t message_limit = 0;
   compress::Preference compression;        // as in Config; own_compression: it is not the server's
   int compression_level = -1;              // -1 here and below: as the server
@@ -47,10 +49,24 @@ class Routes {
   Routes& operator=(const Routes&) = delete;
   ~Routes();
 
-  // [any] Adds r, copied, or puts it in the place of the one for the same path. Retains the method's schema.
-  base::Status set(const Route& r);
+  // Routes of which there is one: for plain HTTP, and for methods that nobody knows, by the shape of the request.
+  enum Special { kPlain, kUnknownUnary, kUnknownStream, kSpecials };
+
+  // [any] Adds r, copied, with the method's path behind the prefix. Retains the method's schema. already_exists: there is
+  // one for that path, and replace is false.
+  base::Status set(const Route& r, std::string_view prefix, bool replace);
+  // [any] r.method is ignored: its place is taken by one without a path.
+  base::Status set(Special which, const Route& r, bool replace);
   // From now on loops read: replaced tables are kept until the server goes.
   void publish() { published_ = true; }
+  const Route* special(Special which) const { return specials_[which].load(std::memory_order_acquire); }
+  // [any] f(const Route&) for each method's route, in no order.
+  template <class F>
+  void each(F&& f) const {
+    const Table* t = table_.load(std::memory_order_acquire);
+    for (size_t i = 0; t && i <= t->mask; i++)
+      if (t->entries[i].route) f(*t->entries[i].route);
+  }
   // [any] nullptr: none.
   const Route* find(std::string_view path) const {
     const Table* t = table_.load(std::memory_order_acquire);
@@ -76,7 +92,8 @@ class Routes {
   };
   // Paths come from peers, keys from the application: a peer cannot make two keys collide.
   static uint64_t hash(std::string_view path) { return base::fnv1a(path); }
-  static Route* copy(const Route& r);
+  struct Owned;
+  static Route* copy(const Route& r, std::string_view prefix);
   static void drop(Route* r);
   static Table* make_table(size_t slots);
   static void insert(Table* t, const Route* r, uint64_t h);
@@ -85,6 +102,7 @@ class Routes {
   std::mutex writing_;
   std::atomic<bool> published_{false};
   std::atomic<Table*> table_{nullptr};
+  std::atomic<const Route*> specials_[kSpecials] = {};
   base::Vec<Route*> routes_;
 };
 

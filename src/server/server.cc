@@ -10,6 +10,7 @@
 #include <new>
 
 #include "net/proxy.h"
+#include "server/services.h"
 
 namespace zcrpc::server {
 
@@ -46,10 +47,10 @@ struct Server::Thread {
 Result<Server*> Server::make(const Config& c, const net::Loop::Options& loops) {
   auto* s = new (std::nothrow) Server(c, loops);
   if (!s) return Status::no_memory();
-  s->config_.prefix = s->names_.text(c.prefix);
-  if (!s->config_.prefix.data()) {
+  Status ready = s->own_config();
+  if (!ready.ok()) {
     free(s);
-    return Status::no_memory();
+    return ready;
   }
   auto all = s->join(c.interceptors, {});
   if (!all.ok()) {
@@ -58,6 +59,33 @@ Result<Server*> Server::make(const Config& c, const net::Loop::Options& loops) {
   }
   s->config_.interceptors = {};
   if (*all) s->config_.interceptors = {(*all)->items(), (*all)->count};
+  ready = s->add_services();
+  if (!ready.ok()) {
+    free(s);
+    return ready;
+  }
+  return s;
+}
+
+// Its texts move to memory of the server's.
+Status Server::own_config() {
+  for (std::string_view* text : {&config_.prefix, &config_.hidden}) {
+    *text = names_.text(*text);
+    if (!text->data()) return Status::no_memory();
+  }
+  return config_.cors.own(&names_);
+}
+
+Status Server::add_services() {
+  health_ = Health::make();
+  if (!health_) return Status::no_memory();
+  if (!config_.health && !config_.reflection) return {};
+  auto types = services_schema();
+  if (!types.ok()) return types.take_status();
+  Status s;
+  if (config_.health) s = add_health(this, *types);
+  if (s.ok() && config_.reflection) s = add_reflection(this, *types);
+  (*types)->release();  // its routes keep it
   return s;
 }
 
@@ -79,6 +107,7 @@ void Server::free(Server* s) {
     s->lists_ = l->next;
     std::free(l);
   }
+  if (s->health_) s->health_->release();
   delete s;
 }
 
@@ -139,24 +168,44 @@ Result<const Interceptors*> Server::join(std::span<const Interceptor> first, std
   return static_cast<const Interceptors*>(l);
 }
 
-Status Server::set(Route r, std::span<const Interceptor> interceptors) {
-  if (r.fn && r.method->flags & (schema::kClientStream | schema::kServerStream))
-    return Status::format(Code::kUnimplemented, "%.*s streams: it is served through its events", int(r.method->path.size()), r.method->path.data());
-  if (r.message_limit == 0) r.message_limit = config_.message_limit;
-  if (r.max_deadline_ms < 0) r.max_deadline_ms = config_.max_deadline_ms;
-  if (r.default_deadline_ms == Route::kInherit) r.default_deadline_ms = config_.default_deadline_ms;
-  if (r.min_deadline_ms == Route::kInherit) r.min_deadline_ms = config_.min_deadline_ms;
-  if (r.silence_ms == Route::kInherit) r.silence_ms = config_.silence_ms;
+Status Server::complete(Route* r, std::span<const Interceptor> interceptors) {
+  if (r->message_limit == 0) r->message_limit = config_.message_limit;
+  if (r->max_deadline_ms < 0) r->max_deadline_ms = config_.max_deadline_ms;
+  if (r->default_deadline_ms == Route::kInherit) r->default_deadline_ms = config_.default_deadline_ms;
+  if (r->min_deadline_ms == Route::kInherit) r->min_deadline_ms = config_.min_deadline_ms;
+  if (r->silence_ms == Route::kInherit) r->silence_ms = config_.silence_ms;
   auto joined = join(config_.interceptors, interceptors);
   if (!joined.ok()) return joined.take_status();
-  r.interceptors = *joined;
-  if (!r.own_compression) r.compression = config_.compression;
-  if (r.compression_level < 0) r.compression_level = config_.compression_level;
-  if (r.compress_min < 0) r.compress_min = int64_t(config_.compress_min);
-  if (r.etags < 0) r.etags = config_.etags;
-  r.path = r.method->path;
+  r->interceptors = *joined;
+  if (!r->own_compression) r->compression = config_.compression;
+  if (r->compression_level < 0) r->compression_level = config_.compression_level;
+  if (r->compress_min < 0) r->compress_min = int64_t(config_.compress_min);
+  if (r->etags < 0) r->etags = config_.etags;
+  return {};
+}
+
+Status Server::set(Route r, std::span<const Interceptor> interceptors, std::string_view prefix, bool replace) {
+  if (r.fn && r.method->flags & (schema::kClientStream | schema::kServerStream))
+    return Status::format(Code::kUnimplemented, "%.*s streams: it is served through its events", int(r.method->path.size()), r.method->path.data());
+  ZCRPC_TRY(complete(&r, interceptors));
+  ZCRPC_TRY(routes_.set(r, prefix, replace));
   if (!r.fn && !r.event_fn) turns_ = true;
-  return routes_.set(r);
+  return {};
+}
+
+Status Server::set_unknown(Route r, std::span<const Interceptor> interceptors, bool replace) {
+  ZCRPC_TRY(complete(&r, interceptors));
+  r.raw = true;
+  ZCRPC_TRY(routes_.set(Routes::kUnknownUnary, r, replace));
+  ZCRPC_TRY(routes_.set(Routes::kUnknownStream, r, true));
+  if (!r.event_fn) turns_ = true;
+  return {};
+}
+
+Status Server::set_plain(Route r, bool replace) {
+  r.silence_ms = -1;  // there are no messages
+  ZCRPC_TRY(complete(&r, {}));
+  return routes_.set(Routes::kPlain, r, replace);
 }
 
 Result<Worker*> Server::add_worker(net::Loop* loop, rpc::Hub* hub) {

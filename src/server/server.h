@@ -7,6 +7,7 @@
 #include "net/stream.h"
 #include "rpc/call.h"
 #include "server/config.h"
+#include "server/health.h"
 #include "server/routes.h"
 #include "server/worker.h"
 
@@ -20,8 +21,11 @@ class Server {
   // streams: what every connection goes through; retained. nullptr: sockets as they are.
   base::Status listen(std::string_view address, net::Streams* streams = nullptr);
   const char* address(size_t i) const;  // nullptr past the end
-  // interceptors: of the method, behind the server's; copied.
-  base::Status set(Route r, std::span<const Interceptor> interceptors = {});
+  // interceptors: of the method, behind the server's; copied. replace: may take the place of another.
+  base::Status set(Route r, std::span<const Interceptor> interceptors, std::string_view prefix, bool replace);
+  base::Status set(const Route& r, std::span<const Interceptor> interceptors = {}) { return set(r, interceptors, config_.prefix, false); }
+  base::Status set_unknown(Route r, std::span<const Interceptor> interceptors, bool replace);
+  base::Status set_plain(Route r, bool replace);
   base::Status attach(net::Loop* loop, rpc::Hub* hub);
   base::Status run(int threads);
   void drain(int64_t grace_ms);         // signal-safe
@@ -29,6 +33,7 @@ class Server {
 
   const Config& config() const { return config_; }
   const Routes& routes() const { return routes_; }
+  Health& health() const { return *health_; }
   bool draining() const { return drain_due_ns_.load(std::memory_order_acquire) != 0; }
   int64_t drain_due_ns() const { return drain_due_ns_.load(std::memory_order_acquire); }
   // Over all workers, for the cap.
@@ -57,6 +62,9 @@ class Server {
   ~Server() = default;
   base::Result<Worker*> add_worker(net::Loop* loop, rpc::Hub* hub);
   base::Result<const Interceptors*> join(std::span<const Interceptor> first, std::span<const Interceptor> second);
+  base::Status own_config();
+  base::Status complete(Route* r, std::span<const Interceptor> interceptors);  // what its options left open
+  base::Status add_services();
 
   Config config_;
   net::Loop::Options loops_;
@@ -64,6 +72,7 @@ class Server {
   Routes routes_;
   std::mutex lists_gate_;
   Interceptors* lists_ = nullptr;       // of the routes; a call may be on a replaced one
+  Health* health_ = nullptr;
   base::Vec<Place*> places_;
   std::atomic<Worker*> workers_{nullptr};
   std::atomic<uint32_t> worker_count_{0}, picked_{0};

@@ -101,6 +101,32 @@ bool Outbox::add(uint8_t flags, size_t size, std::span<const Piece> message) {
   return true;
 }
 
+bool Outbox::add(const Piece& p) {
+  if (!parts_.reserve(parts_.size() + 1)) return false;
+  if (p.buffer && p.bytes.size >= http::kByReference) {
+    (void)parts_.push({0, p.bytes.size, p.buffer->retain(), p.bytes.data});
+  } else if (p.bytes.size) {
+    size_t at = bytes_.size();
+    if (!bytes_.append(p.bytes.data, p.bytes.size)) return false;
+    if (!parts_.empty() && !parts_.back().buffer) {
+      parts_.back().size += p.bytes.size;
+    } else {
+      (void)parts_.push({at, p.bytes.size, nullptr, nullptr});
+    }
+  }
+  size_ += p.bytes.size;
+  return true;
+}
+
+void PlainState::clear() {
+  status = 0;
+  type.clear();
+  lines.clear();
+  length = -1;
+  left = 0;
+  bodiless = false;
+}
+
 void Outbox::clear() {
   for (const Part& p : parts_)
     if (p.buffer) p.buffer->release();

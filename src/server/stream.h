@@ -41,6 +41,8 @@ class Outbox {
 
   // All or nothing; false without memory. Buffers of large pieces are retained.
   [[nodiscard]] bool add(uint8_t flags, size_t size, std::span<const base::Piece> message);
+  // Bytes without an envelope.
+  [[nodiscard]] bool add(const base::Piece& bytes);
   void clear();                           // keeps its memory: the stream's next messages want it
   void trim();                            // and gives it back but for a little
   void swap(Outbox* o);
@@ -58,6 +60,16 @@ class Outbox {
   base::Vec<uint8_t> bytes_;
   base::Vec<Part> parts_;
   size_t size_ = 0;
+};
+
+// What a call for plain HTTP has besides. Written by who answers, before the head may go.
+struct PlainState {
+  int32_t status = 0;
+  base::String type, lines;               // the head's
+  int64_t length = -1;                    // that it tells; -1: none
+  uint64_t left = 0;                      // of it
+  bool bodiless = false;                  // HEAD, 204, 304: the body is not sent
+  void clear();
 };
 
 struct StreamState {

@@ -30,7 +30,7 @@ bool ServerCall::open_stream() {
     fail(Status(Code::kDeadlineExceeded, "deadline exceeded"));
     return false;
   }
-  if (!method->input && request_.codec() == rpc::Codec::kJson) {
+  if (!method->input && speaks_json()) {
     fail(Status(Code::kUnimplemented, "this method has no schema here, so it takes no JSON"));
     return false;
   }
@@ -151,7 +151,7 @@ Status ServerCall::deliver(bool in_block) {
     if (st.ok()) d->hold = reader_.take();
   }
   size_t on_the_wire = message.size;
-  bool json = request_.codec() == rpc::Codec::kJson;
+  bool json = speaks_json();
   if (st.ok() && json) st = read_json(&d->from_json, &message);
   d->message = nullptr;
   if (st.ok() && method->input) {
@@ -167,6 +167,7 @@ Status ServerCall::deliver(bool in_block) {
   stream_->messages_in.fetch_add(1, std::memory_order_relaxed);
   stream_->bytes_in.fetch_add(on_the_wire, std::memory_order_relaxed);
   d->call = this;
+  d->buffer = json ? nullptr : d->hold;
   d->record = {};
   d->record.kind = ZCRPC_EVENT_MESSAGE;
   set_message(d, message);

@@ -41,7 +41,7 @@ Status ServerCall::queue_encoded() {
   StreamState& s = *stream_;
   s.parts.clear();
   base::Buffer* owned = nullptr;
-  Status st = request_.codec() == rpc::Codec::kJson ? encoded_bytes(&owned) : encoded_parts(&owned);
+  Status st = speaks_json() ? encoded_bytes(&owned) : encoded_parts(&owned);
   if (st.ok()) st = queue_parts();
   if (owned) owned->release();
   s.parts.clear();
@@ -100,7 +100,7 @@ Status ServerCall::queue_bytes(Slice message, base::Buffer* buffer) {
   ZCRPC_TRY(may_send());
   StreamState& s = *stream_;
   s.parts.clear();
-  Status st = request_.codec() == rpc::Codec::kJson ? as_json(message) : s.parts.push({message, buffer}) ? Status() : Status::no_memory();
+  Status st = speaks_json() ? as_json(message) : s.parts.push({message, buffer}) ? Status() : Status::no_memory();
   if (st.ok()) st = queue_parts();
   s.parts.clear();
   return st;
@@ -193,7 +193,7 @@ void ServerCall::tell_room() {
 // The head can no longer wait. False: the call has become an error, or the connection an end.
 bool ServerCall::begin_answer() {
   StreamState& s = *stream_;
-  Status st = reply_.begin_stream(request_, coding_.load(std::memory_order_relaxed), ours_ ? nullptr : &headers_);
+  Status st = is_plain_ ? begin_plain_answer() : reply_.begin_stream(request_, coding_.load(std::memory_order_relaxed), ours_ ? nullptr : &headers_);
   if (st.ok()) return s.begun = true;
   worker_->loop()->log().format(base::LogLevel::kError, "%.*s: the answer's head: %s", int(method->path.size()), method->path.data(), st.message());
   if (finished_.exchange(true)) {
@@ -225,7 +225,7 @@ bool ServerCall::pump() {
   if (starts && !begin_answer()) return false;
   s.pieces.clear();
   bool good = s.sending.pieces(&s.pieces);
-  if (good && request_.text() && s.sending.size()) {
+  if (good && request_.text() && !is_plain_ && s.sending.size()) {
     s.raw.clear();
     s.text.clear();
     for (const Piece& p : s.pieces) s.raw.append(p.bytes.text());
@@ -233,7 +233,8 @@ bool ServerCall::pump() {
     s.pieces.clear();
     good = s.raw.ok() && s.text.ok() && s.pieces.push({s.text.slice(), nullptr});
   }
-  if (good && s.ending) {
+  if (is_plain_) s.ended = s.ending;
+  if (good && s.ending && !is_plain_) {
     good = reply_.end_stream(request_, error, ours_ ? nullptr : &trailers_).ok();
     if (good && !reply_.body().empty()) good = s.pieces.push({reply_.body(), nullptr});
     s.ended = true;
@@ -258,20 +259,26 @@ void ServerCall::complete_stream() {
     std::lock_guard lock(s.gate);
     s.over = true;
     // An end of ours does not wait for what the peer may never take.
-    if (ours_) s.filling.clear();
+    if (ours_ || (is_plain_ && !outcome_.ok())) s.filling.clear();
   }
   if (!outcome_.ok()) counters->add(counters->calls_failed, 1);
   s.ending = true;
   // gRPC's answer in one HEADERS frame has no place for headers of the handler's: clients would take them for trailers.
-  bool apart = request_.protocol() == rpc::Protocol::kGrpc && !ours_ && headers_.size();
+  bool apart = request_.protocol() == rpc::Protocol::kGrpc && !ours_ && !is_plain_ && headers_.size();
   bool whole = !outcome_.ok() && !s.begun && s.filling.empty() && !apart;
   if (whole) {
     s.ended = true;
     answer_error(*outcome_.error());
   }
+  // The head of a plain answer has promised more than there will be: only a cut tells.
+  bool cut = is_plain_ && !outcome_.ok() && !whole;
   error = outcome_.take();
   set(rpc::kDone);
-  if (whole) return;
+  if (cut) {
+    s.ended = true;
+    conn_->reset(this, http::kH2Internal);
+  }
+  if (whole || cut) return;
   counters->add(counters->messages_out, s.messages_out.load(std::memory_order_relaxed));
   // Whoever does not take the rest in time is let go.
   int64_t now = worker_->loop()->now(), due = now + worker_->config().stall_ms * net::Timers::kNsPerMs;

@@ -25,7 +25,8 @@ http::H2Settings h2_settings(const Config& c) {
 
 Worker::Worker(Server* s, net::Loop* loop, rpc::Hub* hub, const http::H2Settings& settings)
     : blocks(&counters_, loop->allocator()), chunks(loop->allocator()), h2(loop->allocator(), settings, Connection::kH2Events), compression(loop->allocator()), heads(loop->allocator()),
-      server_(s), loop_(loop), allocator_(loop->allocator()), io_(loop->io()), hub_(hub), listeners_(loop->allocator()) {
+      server_(s), health_(&s->health()), loop_(loop), allocator_(loop->allocator()), io_(loop->io()), hub_(hub), listeners_(loop->allocator()) {
+  health_->retain();
   http1_limits.head = s->config().header_limit;
   drain_task_.self = timer_.self = this;
   drain_task_.run = [](net::Task* t) {
@@ -46,6 +47,7 @@ Worker::~Worker() {
     Delivery::destroy(d);
   }
   base::drop_in(allocator_, drained_event_);
+  health_->release();
 }
 
 Result<Worker*> Worker::make(Server* s, net::Loop* loop, rpc::Hub* hub) {
@@ -82,13 +84,14 @@ void Worker::destroy(Worker* w) {
 
 const Config& Worker::config() const { return server_->config(); }
 
-const Route* Worker::route(std::string_view path) const {
-  std::string_view prefix = config().prefix;
-  if (!prefix.empty()) {
-    if (!path.starts_with(prefix)) return nullptr;
-    path.remove_prefix(prefix.size());
+const Route* Worker::route(const rpc::Request& r) const {
+  const Routes& routes = server_->routes();
+  if (const Route* known = routes.find(r.path())) return known;
+  switch (r.shape()) {
+    case rpc::Request::Shape::kUnary: return routes.special(Routes::kUnknownUnary);
+    case rpc::Request::Shape::kStream: return routes.special(Routes::kUnknownStream);
+    default: return nullptr;
   }
-  return server_->routes().find(path);
 }
 
 std::string_view Worker::date() {
@@ -208,7 +211,7 @@ void Worker::accepted(void* user, int fd, const net::Address& peer) {
   self->opened(c);
   rpc::Counters::add(self->counters_.connections, 1);
   rpc::Counters::add(self->counters_.connections_now, 1);
-  if (self->draining_) c->drain();
+  if (self->draining_) c->drain(self->loop_->now() < self->duck_due_ns_);
 }
 
 void Worker::opened(Connection* c) {
@@ -241,10 +244,11 @@ void Worker::drain() {
   int64_t due = server_->drain_due_ns();
   if (!draining_) {
     draining_ = true;
+    health_->drain();
     duck_due_ns_ = std::min(loop_->now() + config().lame_duck_ms * kMs, due);
     for (Connection* c = connections_; c;) {
       Connection* following = c->next;
-      c->drain();
+      c->drain(loop_->now() < duck_due_ns_);
       c = following;
     }
   }
@@ -258,6 +262,11 @@ void Worker::on_timer() {
     // Those that the kernel has accepted were promised an answer.
     for (size_t i = 0; i < listeners_.size(); i++) listeners_[i]->listener.accept_queued();
     close_listeners();
+    for (Connection* c = connections_; c;) {
+      Connection* following = c->next;
+      c->drain_silent();
+      c = following;
+    }
   }
   if (now >= due && !past_deadline_) {
     past_deadline_ = true;
@@ -279,6 +288,7 @@ void Worker::on_timer() {
 void Worker::close_listeners() {
   if (!listening_) return;
   listening_ = false;
+  health_->end_watches();
   for (Open* o : listeners_) {
     int fd = o->listener.fd();
     o->listener.close();

@@ -16,6 +16,7 @@
 
 namespace zcrpc::server {
 
+class Health;
 class Server;
 
 class Worker {
@@ -53,7 +54,7 @@ class Worker {
   void opened(Connection* c);
   base::Status may_serve() const;          // a call of this process
   std::string_view date();                 // for HTTP heads, renewed every second
-  const Route* route(std::string_view path) const;
+  const Route* route(const rpc::Request& r) const;  // nullptr: none
   uint32_t random() { return random_ = random_ * 1664525u + 1013904223u; }
 
   // [any]
@@ -95,6 +96,7 @@ class Worker {
 
   std::atomic<uint32_t> refs_{1};
   Server* server_;                         // [inside] gone after detach
+  Health* health_;                         // counted: calls that watch outlive the server
   net::Loop* loop_;
   const base::Allocator* allocator_;       // the loop's, and may be needed after it
   const net::Io* io_;

@@ -139,6 +139,14 @@ static void server_make(zcrpc_options *o) {
   server_port = atoi(strrchr(server_address, ':') + 1);
 }
 
+/* In the place of the handler that server_make has set. */
+static void handle_instead(const char *name, zcrpc_unary_fn fn, void *user) {
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_CALL, NULL);
+  set_int(o, ZCRPC_SERVER_OVERRIDE, 1);
+  assert_int_equal(zcrpc_server_handle(server, method(name), o, fn, user, NULL), ZCRPC_OK);
+  zcrpc_options_free(o);
+}
+
 static void *server_main(void *threads) {
   zcrpc_error *err = NULL;
   if (zcrpc_server_run(server, (int32_t)(intptr_t)threads, &err)) fprintf(stderr, "run: %s\n", zcrpc_error_message(err));

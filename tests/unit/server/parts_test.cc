@@ -66,7 +66,7 @@ void a_route_is_not_found_or_not_replaced(void**) {
     r.path = paths[i];
     r.tag = uint64_t(i);
     if (i == 100) routes.publish();
-    assert_true(routes.set(r).ok());
+    assert_true(routes.set(r, "", false).ok());
   }
   for (int i = 0; i < 200; i++) assert_int_equal(routes.find(paths[i])->tag, i);
   for (const char* no : {"", "/", "/p.S/Method", "/p.S/Method200", "/p.S/method1", "p.S/Method1"}) assert_null(routes.find(no));
@@ -75,9 +75,16 @@ void a_route_is_not_found_or_not_replaced(void**) {
   again.method = &methods[7];
   again.path = paths[7];
   again.tag = 4711;
-  assert_true(routes.set(again).ok());
+  base::Status refused = routes.set(again, "", false);
+  assert_int_equal(int(refused.code()), int(base::Code::kAlreadyExists));
+  assert_non_null(strstr(refused.message(), "/p.S/Method7 is served already"));
+  assert_int_equal(routes.find(paths[7])->tag, 7);
+  assert_true(routes.set(again, "", true).ok());
   assert_int_equal(routes.find(paths[7])->tag, 4711);
   assert_int_equal(old->tag, 7);  // calls that run have it still
+  // With a prefix it is another path.
+  assert_true(routes.set(again, "/api/v1", false).ok());
+  assert_true(routes.find("/api/v1/p.S/Method7")->method->path == "/p.S/Method7");
 }
 
 void a_bad_request_does_not_name_the_field(void**) {
