@@ -124,11 +124,12 @@ static int start(void **state) {
   assert_int_equal(zcrpc_options_add_interceptor(o, guard, NULL, NULL), ZCRPC_OK);
   set_int(o, ZCRPC_COMPRESSION_MIN, 100);
   server_make(o);
-  assert_int_equal(zcrpc_server_handle(server, method("s.S/Echo"), NULL, choosing, NULL, NULL), ZCRPC_OK);
+  handle_instead("s.S/Echo", choosing, NULL);
   method_options = zcrpc_options_new(ZCRPC_FOR_CALL, NULL);
   set_int(method_options, ZCRPC_SERVER_ETAGS, 1);
   set_int(method_options, ZCRPC_COMPRESSION_MIN, 0);
   assert_int_equal(zcrpc_options_set_string(method_options, ZCRPC_COMPRESSION, "*", NULL), ZCRPC_OK);
+  set_int(method_options, ZCRPC_SERVER_OVERRIDE, 1);
   assert_int_equal(zcrpc_server_handle(server, method("s.S/Get"), method_options, tagged, NULL, NULL), ZCRPC_OK);
   set_int(method_options, ZCRPC_COMPRESSION_MIN, 3000);
   assert_int_equal(zcrpc_server_handle_events(server, method("s.S/Stream"), method_options, on_event, NULL, NULL), ZCRPC_OK);
