@@ -34,6 +34,7 @@ Result<Loop*> Loop::make(const Options& o) {
 Status Loop::init() {
   ZCRPC_TRY(fork_.init());
   deferred_head_.next = deferred_head_.prev = &deferred_head_;
+  turn_head_.next = turn_head_.prev = &turn_head_;
   const Io* io = o_.io;
   if ((ep_ = io->epoll_create(io->user)) < 0) return failed("epoll_create", ep_);
   if ((wake_fd_ = io->eventfd(io->user)) < 0) return failed("eventfd", wake_fd_);
@@ -97,10 +98,13 @@ void Loop::run_tasks() {
 void Loop::defer(Deferred* d) {
   if (d->queued) return;
   d->queued = true;
-  d->next = &deferred_head_;
-  d->prev = deferred_head_.prev;
+  const bool waits = d->turn_only && !turning_;
+  if (waits) want_turn_ = true;
+  Deferred* head = waits ? &turn_head_ : &deferred_head_;
+  d->next = head;
+  d->prev = head->prev;
   d->prev->next = d;
-  deferred_head_.prev = d;
+  head->prev = d;
 }
 
 void Loop::undefer(Deferred* d) {
@@ -111,11 +115,15 @@ void Loop::undefer(Deferred* d) {
 }
 
 void Loop::run_deferred() {
-  while (deferred_head_.next != &deferred_head_) {
-    Deferred* d = deferred_head_.next;
-    undefer(d);
-    d->run(d);
-  }
+  const auto run = [this](Deferred* head) {
+    while (head->next != head) {
+      Deferred* d = head->next;
+      undefer(d);
+      d->run(d);
+    }
+  };
+  if (turning_) run(&turn_head_);
+  run(&deferred_head_);
 }
 
 int64_t Loop::refresh() { return now_ = o_.io->monotonic_ns(o_.io->user); }

@@ -38,6 +38,7 @@ struct Deferred {
   Deferred* next = nullptr;
   Deferred* prev = nullptr;
   bool queued = false;
+  bool turn_only = false;  // it may call the application back: what another thread defers waits for a turn
 };
 
 class Loop {
@@ -97,7 +98,8 @@ class Loop {
   // [inside] ms until the next timer (rounded up), -1: none.
   int64_t next_timer_ms();
 
-  // [inside] Runs d once at the end of this phase of the turn, or of leave.
+  // [inside] Runs d once at the end of this phase of the turn, or of leave; turn_only from a thread that is not in turn:
+  // at the end of the next phase of a turn, which is woken for it.
   void defer(Deferred* d);
   void undefer(Deferred* d);
 
@@ -137,6 +139,7 @@ class Loop {
   base::Vec<Slot> slots_;              // by descriptor
   Timers timers_;
   Deferred deferred_head_;             // a ring
+  Deferred turn_head_;                 // another, of what waits for a turn
   epoll_event batch_[128];             // of the turn alone
 };
 

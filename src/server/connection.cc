@@ -28,11 +28,12 @@ int64_t later(int64_t now, int64_t ms) { return ms < 0 ? kNever : now + ms * kMs
 }  // namespace
 
 Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w), out_(&w->chunks), parser_(&w->http1_limits, w->allocator()), held_(w->allocator()) {
-  handler_.self = timer_.self = flush_.self = this;
+  handler_.self = timer_.self = flush_.self = read_on_.self = this;
   handler_.fd = fd;
   handler_.ready = [](net::Handler* h, uint32_t events) { static_cast<OwnHandler*>(h)->self->ready(events); };
   timer_.fire = [](net::Timer* t) { static_cast<OwnTimer*>(t)->self->on_timer(); };
-  flush_.run = [](net::Deferred* d) { static_cast<OwnDeferred*>(d)->self->flush(); };
+  flush_.run = read_on_.run = [](net::Deferred* d) { static_cast<OwnDeferred*>(d)->self->flush(); };
+  read_on_.turn_only = true;
   peer_size_ = uint8_t(net::format_address(peer, peer_));
   most_held_ = w->config().held;
   opened_ns_ = active_ns_ = heard_ns_ = w->loop()->now();
@@ -294,7 +295,9 @@ void Connection::flush() {
   }
   if (protocol_ == Protocol::kHttp1) {
     if (current_ && answered_ && ended_) end_http1();
-    read_held();
+    // What waited may reach interceptors, and those run in turns only.
+    if (worker_->loop()->in_turn()) read_held();
+    else if (!held_.empty() && !waits() && !ending_) worker_->loop()->defer(&read_on_);
     if (broken_) return close();
   }
   if (h2_) {
@@ -447,6 +450,7 @@ void Connection::close() {
   while (orphans_) orphans_->orphaned();
   current_ = nullptr;
   worker_->loop()->clear_timer(&timer_);
+  worker_->loop()->undefer(&read_on_);
   if (!local_) worker_->loop()->remove(&handler_);
   out_.clear();
   http::H2Session::free(h2_);

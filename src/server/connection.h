@@ -137,6 +137,7 @@ class Connection {
   OwnHandler handler_;
   OwnTimer timer_;
   OwnDeferred flush_;
+  OwnDeferred read_on_;                    // HTTP/1.1: an answer came from outside a turn, and a request waits behind it
   Protocol protocol_ = Protocol::kUnknown;
   bool dead_ = false;                      // closed; freed at the end of the phase
   bool broken_ = false;

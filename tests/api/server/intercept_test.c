@@ -18,6 +18,8 @@ static void note(char who, char what) {
   pthread_mutex_unlock(&running);
 }
 static atomic_int heads, dones; /* that the first interceptor saw */
+static pthread_t tester;
+static atomic_int outside; /* heads seen on the tester's thread, which turns no loop */
 
 static void forget(void) {
   /* The calls of the test before may still be on their way out. */
@@ -64,6 +66,7 @@ static zcrpc_code first(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view
   (void)m;
   note('A', letter(e->kind));
   if (e->kind == ZCRPC_EVENT_HEADERS) atomic_fetch_add(&heads, 1);
+  if (pthread_equal(pthread_self(), tester)) atomic_fetch_add(&outside, 1);
   zcrpc_call_get_info(call, &info);
   if (e->kind == ZCRPC_EVENT_DONE) {
     atomic_store(&end_code, e->value);
@@ -163,6 +166,7 @@ static void chat(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view *m, vo
 static int start(void **state) {
   zcrpc_options *o = server_options(), *c = zcrpc_options_new(ZCRPC_FOR_CALL, NULL);
   (void)state;
+  tester = pthread_self();
   signal(SIGALRM, SIG_DFL);
   alarm(170);
   assert_int_equal(zcrpc_options_add_interceptor(o, first, NULL, NULL), ZCRPC_OK);
@@ -436,6 +440,29 @@ static void deadlines_of_the_server_are_ignored(void **state) {
   zcrpc_options_free(o);
 }
 
+/* On HTTP/1.1 a request waits for the answer of the one before it. That answer's thread must not be the one to read it. */
+static void interceptors_run_on_the_thread_that_answers(void **state) {
+  int fd = dial();
+  (void)state;
+  forget();
+  for (int i = 0; i < 20; i++) {
+    zcrpc_call *c = NULL;
+    post_json(fd, "", "{\"text\":\"never\"}");
+    post_json(fd, "", "{\"text\":\"hi\"}");
+    for (int64_t limit = now_ms() + 5000; !(c = atomic_exchange(&kept, NULL)) && now_ms() < limit;) usleep(200);
+    assert_non_null(c);
+    usleep(2000); /* the loop sleeps again, and lets others in */
+    zcrpc_call_finish(c, NULL);
+    zcrpc_call_release(c);
+    read_answer(fd, &a);
+    assert_string_equal(body(&a), "{}");
+    read_answer(fd, &a);
+    assert_string_equal(body(&a), "{\"text\":\"hi\"}");
+  }
+  close(fd);
+  assert_int_equal(atomic_load(&outside), 0);
+}
+
 static void wrong_options_are_taken(void **state) {
   zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_TLS, NULL);
   zcrpc_error *err = NULL;
@@ -462,6 +489,7 @@ int main(void) {
       cmocka_unit_test(a_client_that_goes_is_no_end),
       cmocka_unit_test(silence_of_a_stream_lasts_for_ever),
       cmocka_unit_test(deadlines_of_the_server_are_ignored),
+      cmocka_unit_test(interceptors_run_on_the_thread_that_answers),
       cmocka_unit_test(wrong_options_are_taken),
   };
   return cmocka_run_group_tests(tests, start, stop_default);
