@@ -556,6 +556,7 @@ void honest_cancels_are_taken_for_an_attack(void**) {
 // Found by the simulation, seed 10300.
 void a_goaway_disowns_a_call_that_runs(void**) {
   Rig r;
+  Bodies bodies{r};
   int32_t first = r.request(std::string(100'000, 'a'));  // more than its window: the rest comes later
   r.settle();
   int32_t second = r.request("");
