@@ -380,7 +380,9 @@ static void requests(int packed, size_t size) {
     send_all(fd, chunk + 100, n + 9 - 100);
   }
   await_received(600);
+#ifndef ZCRPC_DEBUG /* debug builds note what was released */
   assert_true(fail_malloc_count() < 8); /* what a pool grows by, once, and not for each message */
+#endif
   fail_malloc_stop();
   say(fd, "0\r\n\r\n");
   close(fd);
@@ -419,7 +421,9 @@ static void replies(const char *accept, int size) {
     }
     if (memmem(in, (size_t)k, "\r\n0\r\n", 5)) break;
   }
+#ifndef ZCRPC_DEBUG
   if (fail_malloc_count() >= 20) fail_msg("%s: %ld allocations", accept ? accept : "", fail_malloc_count());
+#endif
   fail_malloc_stop();
   assert_true(got > 1000000);
   if (accept) assert_true(got < 3000 * (size_t)size * 9 / 10);

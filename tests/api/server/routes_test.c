@@ -89,6 +89,7 @@ static struct {
   const char *kept_data; /* of the same as counted memory */
   _Atomic int done;
 } saw;
+static atomic_int begun, ended; /* calls of echo_bytes */
 
 /* Sends back what it gets, as it is, and headers of its own; "stop" as the first message ends with an error. */
 static void echo_bytes(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view *m, void *user) {
@@ -97,6 +98,7 @@ static void echo_bytes(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view 
   assert_null(m);
   if (e->kind == ZCRPC_EVENT_REQUEST) {
     zcrpc_call_info info = {.struct_size = sizeof info};
+    atomic_fetch_add(&begun, 1);
     zcrpc_call_get_info(call, &info);
     zcrpc_call_path(call, &path);
     snprintf(saw.path, sizeof saw.path, "%.*s", (int)path.len, path.data);
@@ -128,10 +130,13 @@ static void echo_bytes(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view 
   if (e->kind == ZCRPC_EVENT_DONE) {
     saw.done_code = e->value;
     atomic_store(&saw.done, 1);
+    atomic_fetch_add(&ended, 1);
   }
 }
 
 static void forget(void) {
+  /* The calls of the test before may still be on their way out. */
+  for (int64_t limit = now_ms() + 10000; atomic_load(&begun) != atomic_load(&ended) && now_ms() < limit;) usleep(500);
   memset(&saw, 0, sizeof saw);
   saw.done_code = -1;
 }
