@@ -407,9 +407,13 @@ void ServerCall::done_event() {
 
 void ServerCall::finish(rpc::Call* call, Status s) {
   auto* c = static_cast<ServerCall*>(call);
+  if (c->finished_.load()) {  // and its server, with all that belongs to it, may have gone
+    c->counters->dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   if (s.error() && !s.error()->spoken()) s = c->unspoken(s);
   // The one answer of a method whose requests stream is its end's, as a unary call's.
-  if (c->stream_out_ && s.ok() && !c->finished_.load() && !(c->method->flags & schema::kServerStream) && !c->stream_->messages_out.load()) {
+  if (c->stream_out_ && s.ok() && !(c->method->flags & schema::kServerStream) && !c->stream_->messages_out.load()) {
     if (Status sent = c->queue_encoded(); !sent.ok()) s = c->bad_reply(sent);
   }
   if (c->is_plain_ && s.ok()) s = c->plain_end();
@@ -568,7 +572,7 @@ void ServerCall::recycle() {
     }
   }
   if (stream_) stream_->recycle();
-  if (is_plain_) http_->clear();
+  if (is_plain_ && http_) http_->clear();
   if (json_.bytes().capacity() > kKeptOutput) json_.bytes().drop();
   json_.clear();
   if (reply_bytes_.capacity() > kKeptOutput) reply_bytes_.drop();

@@ -58,7 +58,10 @@ class Routes {
   // [any] r.method is ignored: its place is taken by one without a path.
   base::Status set(Special which, const Route& r, bool replace);
   // From now on loops read: replaced tables are kept until the server goes.
-  void publish() { published_ = true; }
+  void publish() {
+    std::lock_guard lock(writing_);  // whoever replaces a table now frees the old one before it is read
+    published_ = true;
+  }
   const Route* special(Special which) const { return specials_[which].load(std::memory_order_acquire); }
   // [any] f(const Route&) for each method's route, in no order.
   template <class F>

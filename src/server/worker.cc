@@ -25,7 +25,7 @@ http::H2Settings h2_settings(const Config& c) {
 
 Worker::Worker(Server* s, net::Loop* loop, rpc::Hub* hub, const http::H2Settings& settings)
     : blocks(&counters_, loop->allocator()), chunks(loop->allocator()), h2(loop->allocator(), settings, Connection::kH2Events), compression(loop->allocator()), heads(loop->allocator()),
-      server_(s), health_(&s->health()), loop_(loop), allocator_(loop->allocator()), io_(loop->io()), hub_(hub), listeners_(loop->allocator()) {
+      server_(s), health_(&s->health()), loop_(loop), allocator_(loop->allocator()), io_(loop->io()), log_(loop->log()), hub_(hub), listeners_(loop->allocator()) {
   health_->retain();
   http1_limits.head = s->config().header_limit;
   drain_task_.self = timer_.self = this;
@@ -262,6 +262,7 @@ void Worker::on_timer() {
     // Those that the kernel has accepted were promised an answer.
     for (size_t i = 0; i < listeners_.size(); i++) listeners_[i]->listener.accept_queued();
     close_listeners();
+    health_->end_watches();
     for (Connection* c = connections_; c;) {
       Connection* following = c->next;
       c->drain_silent();
@@ -288,7 +289,6 @@ void Worker::on_timer() {
 void Worker::close_listeners() {
   if (!listening_) return;
   listening_ = false;
-  health_->end_watches();
   for (Open* o : listeners_) {
     int fd = o->listener.fd();
     o->listener.close();

@@ -58,6 +58,7 @@ class Worker {
   uint32_t random() { return random_ = random_ * 1664525u + 1013904223u; }
 
   // [any]
+  const base::Log& log() const { return log_; }
   bool forked() const { return fork_.forked(); }
   int64_t clock_ns() const { return io_->monotonic_ns(io_->user); }
   // [any] Runs t inside the loop: at once if nobody is there, else by posting. False: the worker has left its loop.
@@ -100,6 +101,7 @@ class Worker {
   net::Loop* loop_;
   const base::Allocator* allocator_;       // the loop's, and may be needed after it
   const net::Io* io_;
+  const base::Log log_;                    // the loop's; calls may be finished after it
   rpc::Hub* hub_;
   net::ForkMark fork_;
   std::mutex gate_;                        // of the next two: threads that want in

@@ -1,6 +1,8 @@
 /* grpc.health.v1 in the box: Check, Watch and List in every protocol, and what drain makes of them. */
 #include "h2.h"
 
+#include <sys/resource.h>
+
 static answer a;
 static client c;
 
@@ -213,6 +215,65 @@ static void a_watch_outlives_its_server_badly(void **state) {
   h2_free(&c);
 }
 
+static int mine;
+static atomic_int own_ends, strangers;
+static zcrpc_code keep_own(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view *m, void *user) {
+  (void)m, (void)user;
+  if (e->kind == ZCRPC_EVENT_HEADERS) zcrpc_call_set_user(call, &mine);
+  if (e->kind != ZCRPC_EVENT_DONE) return ZCRPC_OK;
+  if (zcrpc_call_user(call) != &mine) atomic_fetch_add(&strangers, 1);
+  atomic_fetch_add(&own_ends, 1);
+  return ZCRPC_OK;
+}
+
+static void a_watch_and_an_interceptor_take_each_others_state(void **state) {
+  zcrpc_options *o = server_options();
+  char in[64];
+  (void)state;
+  assert_int_equal(zcrpc_options_add_interceptor(o, keep_own, NULL, NULL), ZCRPC_OK);
+  server_start(o, 1);
+  h2_open(&c);
+  stream *t = h2_request(&c, "/grpc.health.v1.Health/Watch", "application/grpc", NULL, in, request(in, "w.W", 1));
+  receive(t, 7);
+  zcrpc_server_set_health(server, "w.W", 1, NULL);
+  receive(t, 14);
+  h2_free(&c);
+  server_stop(2000);
+  assert_int_equal(atomic_load(&own_ends), 1);
+  assert_int_equal(atomic_load(&strangers), 0);
+}
+
+/* A second loop cannot have its listener: that is no end of the server, which goes on serving on the first. */
+static void a_loop_that_cannot_serve_ends_all_health(void **state) {
+  zcrpc_loop *loop = zcrpc_loop_new(NULL, NULL), *second = zcrpc_loop_new(NULL, NULL);
+  zcrpc_turn turn = {.struct_size = sizeof turn, .timeout_ms = 20};
+  struct rlimit was, none;
+  char in[64];
+  (void)state;
+  server_make(NULL);
+  assert_int_equal(zcrpc_server_attach(server, loop, NULL), ZCRPC_OK);
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+  none = was;
+  none.rlim_cur = 0;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+  zcrpc_code code = zcrpc_server_attach(server, second, NULL);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+  assert_int_not_equal(code, ZCRPC_OK);
+  h2_open(&c);
+  stream *t = h2_request(&c, "/grpc.health.v1.Health/Watch", "application/grpc", NULL, in, request(in, "", 1));
+  nghttp2_session_send(c.session);
+  for (int i = 0; i < 5; i++) assert_int_equal(zcrpc_loop_turn(loop, &turn, NULL), ZCRPC_OK);
+  receive(t, 7);
+  assert_int_equal(status_at(t, 0), 1);
+  assert_false(t->closed);
+  h2_free(&c);
+  zcrpc_server_free(server);
+  for (int i = 0; i < 3; i++) assert_int_equal(zcrpc_loop_turn(loop, &turn, NULL), ZCRPC_OK);
+  zcrpc_loop_free(loop);
+  zcrpc_loop_free(second);
+  zcrpc_schema_release(schema);
+}
+
 static void health_cannot_be_left_out(void **state) {
   zcrpc_options *o = server_options();
   (void)state;
@@ -236,6 +297,8 @@ int main(void) {
   const struct CMUnitTest alone[] = {
       cmocka_unit_test(drain_closes_before_health_says_so),
       cmocka_unit_test(a_watch_outlives_its_server_badly),
+      cmocka_unit_test(a_watch_and_an_interceptor_take_each_others_state),
+      cmocka_unit_test(a_loop_that_cannot_serve_ends_all_health),
       cmocka_unit_test(health_cannot_be_left_out),
   };
   int failed = cmocka_run_group_tests(shared, start_default, stop_default);
