@@ -22,7 +22,8 @@ Health* Health::make() {
 
 Health::~Health() {
   for (Service* s : services_) std::free(s);
-  while (Watcher* w = watchers_) drop(w);  // of calls whose last event nobody took
+  for (Watcher** list : {&quiet_, &due_})
+    while (Watcher* w = *list) drop(w);  // of calls whose last event nobody took
 }
 
 Health::Service* Health::find(std::string_view service) const {
@@ -108,29 +109,27 @@ void Health::watch(zcrpc_call* call, const zcrpc_event* event, const zcrpc_view*
   auto* self = static_cast<Health*>(user);
   rpc::Call* c = call_of(call);
   std::unique_lock lock(self->gate_);
-  auto* w = static_cast<Watcher*>(c->user);
+  Watcher* w = of(c, self);
   switch (event->kind) {
     case ZCRPC_EVENT_REQUEST:
+      // A value, since what zcrpc_call_set_user has put there is an interceptor's.
       w = new (std::nothrow) Watcher{};
-      if (!w) {
+      if (!w || !c->values.push({self, w, nullptr})) {
+        delete w;
         lock.unlock();
         c->verbs->finish(c, base::Status::no_memory());
         return;
       }
-      c->user = w;
       w->call = c;
       w->service = schema::string(view_of(request), c->method->input->by_number(1)).text();
-      w->next = self->watchers_;
-      if (w->next) w->next->prev = w;
-      self->watchers_ = w;
-      w->dirty = true;
+      self->move(w, &self->quiet_);
+      self->mark(w);
       break;
     case ZCRPC_EVENT_WRITABLE:
-      if (w) w->dirty = true;
+      if (w) self->mark(w);
       break;
     case ZCRPC_EVENT_DONE:
       if (!w) return;
-      c->user = nullptr;
       w->gone = true;
       if (!w->busy) self->drop(w);
       return;
@@ -141,23 +140,49 @@ void Health::watch(zcrpc_call* call, const zcrpc_event* event, const zcrpc_view*
 
 // ---- watchers
 
-void Health::drop(Watcher* w) {
-  (w->prev ? w->prev->next : watchers_) = w->next;
+Health::Watcher* Health::of(const rpc::Call* c, const Health* h) {
+  for (const rpc::Call::Value& v : c->values)
+    if (v.key == h) return static_cast<Watcher*>(v.value);
+  return nullptr;
+}
+
+void Health::unlink(Watcher* w) {
+  if (!w->list) return;
+  (w->prev ? w->prev->next : *w->list) = w->next;
   if (w->next) w->next->prev = w->prev;
+}
+
+void Health::move(Watcher* w, Watcher** list) {
+  unlink(w);
+  w->list = list;
+  w->prev = nullptr;
+  w->next = *list;
+  if (w->next) w->next->prev = w;
+  *list = w;
+}
+
+void Health::drop(Watcher* w) {
+  unlink(w);
   delete w;
+}
+
+void Health::mark(Watcher* w) {
+  w->dirty = true;
+  if (!w->busy) move(w, &due_);
+}
+
+void Health::all_dirty() {
+  for (Watcher* w = quiet_; w;) {
+    Watcher* following = w->next;
+    mark(w);
+    w = following;
+  }
 }
 
 // Sending may enter another loop, whose work may come back here: so it is done without the lock, and each time from the
 // beginning, since the list may have changed. What is busy is looked at again by who made it so.
 void Health::tell(std::unique_lock<std::mutex>& lock) {
-  for (Watcher* w = watchers_; w;) {
-    if (!w->dirty || w->busy) {
-      w = w->next;
-      continue;
-    }
-    write(w, lock);
-    w = watchers_;
-  }
+  while (due_) write(due_, lock);
 }
 
 void Health::write(Watcher* w, std::unique_lock<std::mutex>& lock) {
@@ -166,6 +191,7 @@ void Health::write(Watcher* w, std::unique_lock<std::mutex>& lock) {
   bool news = now != w->sent, ends = ended_;
   w->dirty = false;
   w->busy = true;
+  move(w, &quiet_);
   c->retain();
   lock.unlock();
   bool sent = false;
@@ -179,6 +205,7 @@ void Health::write(Watcher* w, std::unique_lock<std::mutex>& lock) {
   if (sent) w->sent = now;
   w->busy = false;
   if (w->gone) drop(w);
+  else if (w->dirty) move(w, &due_);
   lock.unlock();
   c->release();  // perhaps the last: that, too, is work of a loop
   lock.lock();

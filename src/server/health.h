@@ -41,9 +41,11 @@ class Health {
     std::string_view name() const { return {reinterpret_cast<const char*>(this + 1), size}; }
   };
   // One stream of Watch. Exactly one thread at a time writes to its call (busy); who wants to write meanwhile leaves
-  // word (dirty).
+  // word (dirty). Those that are dirty and not busy are in a list of their own: a client with many watches must not make
+  // each of them cost a walk over all.
   struct Watcher {
     Watcher *next, *prev;
+    Watcher** list;            // which one it is in
     rpc::Call* call;
     std::string_view service;  // lies in the call's request
     int32_t sent;              // the last status; 0: none
@@ -54,9 +56,11 @@ class Health {
   ~Health();
   Service* find(std::string_view service) const;
   Status status_of(std::string_view service) const;
-  void all_dirty() {
-    for (Watcher* w = watchers_; w; w = w->next) w->dirty = true;
-  }
+  static Watcher* of(const rpc::Call* c, const Health* h);
+  void mark(Watcher* w);
+  void all_dirty();
+  void move(Watcher* w, Watcher** list);
+  void unlink(Watcher* w);
   void tell(std::unique_lock<std::mutex>& lock);  // whoever is dirty
   void write(Watcher* w, std::unique_lock<std::mutex>& lock);
   void drop(Watcher* w);
@@ -64,7 +68,7 @@ class Health {
   std::atomic<uint32_t> refs_{1};
   mutable std::mutex gate_;
   base::Vec<Service*> services_;
-  Watcher* watchers_ = nullptr;
+  Watcher *quiet_ = nullptr, *due_ = nullptr;
   bool draining_ = false, ended_ = false;
 };
 
