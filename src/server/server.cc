@@ -321,6 +321,11 @@ Status Server::run(int threads) {
   for (int i = 0; i < threads; i++) {
     Thread& t = all[i];
     if (t.worker) t.worker->detach();
+    // The last connection may have closed after the thread's last round: its calls' functions hear of that too.
+    if (t.hub && t.loop->begin().ok()) {
+      t.hub->run_functions();
+      t.loop->end();
+    }
     while (rpc::Event* e = t.hub ? t.hub->front() : nullptr) {
       t.hub->pop();
       t.hub->release(e);

@@ -164,8 +164,10 @@ static void limits_and_deadlines_differ(void **state) {
   assert_in_range(now_ms() - begun, 150, 3000);
   while (!atomic_load(&kept)) usleep(500);
   release_kept();
+  begun = now_ms();
   c = open_call(channel, "s.S/Echo", "cancel");
   assert_int_equal(code_of(c), ZCRPC_UNAVAILABLE);
+  assert_in_range(now_ms() - begun, 0, 800); /* nothing lingers where there is no socket */
   c = open_call(channel, "s.S/Echo", "drop");
   assert_int_equal(code_of(c), ZCRPC_INTERNAL);
 }
@@ -277,6 +279,54 @@ static void threads_get_in_each_others_way(void **state) {
   }
 }
 
+/* ---- the last word of a server ---- */
+
+static zcrpc_call *pair[2]; /* of the server's thread */
+static atomic_int begun, done_events;
+static void on_pair(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view *m, void *user) {
+  (void)m, (void)user;
+  if (e->kind == ZCRPC_EVENT_REQUEST) pair[atomic_fetch_add(&begun, 1)] = call;
+  if (e->kind != ZCRPC_EVENT_DONE) return;
+  /* The end of one is the answer of the other: its connection is the last, and closes as the round ends. */
+  if (atomic_fetch_add(&done_events, 1) == 0) zcrpc_call_finish(pair[pair[0] == call], NULL);
+}
+static void *ask_pair(void *call) {
+  (void)zcrpc_call_unary(call, NULL);
+  zcrpc_call_release(call);
+  return NULL;
+}
+
+/* On its own: the server of the others has stopped. */
+static void a_call_that_ends_with_its_server_does_not_hear_of_it(void **state) {
+  zcrpc_options *call_options = zcrpc_options_new(ZCRPC_FOR_CALL, NULL);
+  pthread_t t[2];
+  (void)state;
+  server_make(NULL);
+  set_int(call_options, ZCRPC_SERVER_OVERRIDE, 1);
+  assert_int_equal(zcrpc_server_handle_events(server, method("s.S/Echo"), call_options, on_pair, NULL, NULL), ZCRPC_OK);
+  zcrpc_options_free(call_options);
+  pthread_create(&server_thread, NULL, server_main, (void *)1);
+  zcrpc_channel *ch = zcrpc_channel_new_inproc(NULL, server, NULL, NULL);
+  for (int served = 0; !served; usleep(1000)) {
+    zcrpc_call *c = open_call(ch, "s.S/Get", "hello");
+    served = zcrpc_call_unary(c, NULL) != NULL;
+    zcrpc_call_release(c);
+  }
+  for (int i = 0; i < 2; i++) {
+    zcrpc_call *c = open_call(ch, "s.S/Echo", "x");
+    if (i) zcrpc_call_set_timeout(c, 300);
+    pthread_create(&t[i], NULL, ask_pair, c);
+  }
+  for (int64_t limit = now_ms() + 10000; atomic_load(&begun) < 2 && now_ms() < limit;) usleep(500);
+  zcrpc_server_drain(server, 10000);
+  pthread_join(server_thread, NULL);
+  assert_int_equal(atomic_load(&done_events), 2);
+  for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+  zcrpc_channel_free(ch);
+  zcrpc_server_free(server);
+  zcrpc_schema_release(schema);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(answers_differ),
@@ -285,5 +335,9 @@ int main(void) {
       cmocka_unit_test(threads_get_in_each_others_way),
       cmocka_unit_test(one_loop_for_both_hangs),
   };
-  return cmocka_run_group_tests(tests, start, end);
+  const struct CMUnitTest alone[] = {
+      cmocka_unit_test(a_call_that_ends_with_its_server_does_not_hear_of_it),
+  };
+  int failed = cmocka_run_group_tests(tests, start, end);
+  return failed + cmocka_run_group_tests(alone, NULL, NULL);
 }
