@@ -385,6 +385,8 @@ void Connection::reset(ServerCall* c, uint32_t code) {
   if (is_http2()) {
     h2_->reset(&c->h2, code);
     flush_later();
+  } else if (local_) {
+    fail_later();
   } else {
     // The answers before it still go out; that this one is cut, the connection's end says.
     linger_due_ns_ = later(worker_->loop()->now(), worker_->config().linger_ms);
@@ -425,7 +427,7 @@ void Connection::grow_old() {
   } else {
     drain(false);
   }
-  old_ = true;
+  old_ = aged_ = true;
   age_ns_ = config.age_grace_ms < 0 ? kNever : later(worker_->loop()->now(), config.age_grace_ms);
   expect_by(age_ns_);
 }
@@ -560,7 +562,7 @@ int64_t Connection::check(int64_t now) {
   }
   if (h2_ && settled && !alive(now, &due_next)) return kNever;
   if (late(age_ns_)) {
-    if (old_) {
+    if (aged_) {
       age_ns_ = kNever;
       drain_deadline("the connection has reached its age");
       return due_next;

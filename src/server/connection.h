@@ -142,7 +142,7 @@ class Connection {
   bool dead_ = false;                      // closed; freed at the end of the phase
   bool broken_ = false;
   int borrowing_ = 0;
-  bool draining_ = false, old_ = false, ending_ = false, shut_ = false, saw_settings_ = false, pinged_ = false;
+  bool draining_ = false, old_ = false, aged_ = false, ending_ = false, shut_ = false, saw_settings_ = false, pinged_ = false;
   bool reading_ = true, writing_ = false;  // what the loop waits for
   bool eof_ = false;
   bool resume_ = false;                    // the timer is set to read from stream_

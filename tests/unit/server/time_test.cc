@@ -268,6 +268,25 @@ void a_connection_takes_more_requests_than_it_may(void**) {
   h.stop();
 }
 
+// That it is a connection's last says nothing of how long a call may take.
+void the_last_request_of_a_connection_is_cut_at_its_age(void**) {
+  Harness h;
+  server::Config c;
+  c.max_requests = 1;
+  c.max_age_ms = kLimit;
+  h.answer = false;
+  assert_true(h.start(net::system_io(), c).ok());
+  int fd = dial(h.port);
+  say(fd, post("\x0a\x01x"));
+  bool closed;
+  std::string got = hear(&h, fd, "", 4 * kLimit, &closed);
+  assert_int_equal(h.requests, 1);
+  assert_false(closed);
+  assert_true(got.empty());
+  close(fd);
+  h.stop();
+}
+
 // curl 7.88 and nginx take a reset for a failure, whatever its code: who goes on sending is listened to.
 void an_early_answer_resets_who_is_still_sending(void**) {
   server::Config c;
@@ -312,6 +331,7 @@ int main() {
       cmocka_unit_test(a_peer_that_has_gone_without_a_word_is_kept),
       cmocka_unit_test(pings_keep_an_idle_connection_open),
       cmocka_unit_test(a_connection_takes_more_requests_than_it_may),
+      cmocka_unit_test(the_last_request_of_a_connection_is_cut_at_its_age),
       cmocka_unit_test(an_early_answer_resets_who_is_still_sending),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
