@@ -68,6 +68,8 @@ class Memory {
       return use(b);
     }
     if (size > most_ || used_ > most_ - size) return nullptr;
+    // Blocks that each were too small for what came next count too.
+    if (idle_ > most_ - size - used_) drop();
     auto* b = static_cast<Block*>(std::malloc(sizeof(Block) + size));
     if (!b) return nullptr;
     b->size = size;

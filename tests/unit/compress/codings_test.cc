@@ -2,6 +2,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <random>
 #include <string>
@@ -380,6 +381,54 @@ void a_buffer_is_used_again_while_somebody_reads_it(void**) {
   assert_false(pool.remember(large.get(), large->size()));
 }
 
+// Tables of br that grow a little with each block: what was given back for being too small is not kept beside the rest.
+void tables_that_grow_pile_up(void**) {
+  std::string z;
+  size_t used = 0;
+  auto put = [&](unsigned v, int bits) {
+    for (int i = 0; i < bits; i++, used++) {
+      if (used % 8 == 0) z.push_back(0);
+      z.back() = char(uint8_t(z.back()) | ((v >> i & 1) << used % 8));
+    }
+  };
+  // A prefix code of one symbol, which then takes no bits.
+  auto one = [&](unsigned symbol, int bits) {
+    put(1, 2);
+    put(0, 2);
+    put(symbol, bits);
+  };
+  put(0, 1);  // a window of 64 KiB
+  for (unsigned trees = 2; trees <= 256; trees++) {
+    put(0, 3);         // not the last, a length of 16 bits
+    put(0, 16);        // one byte
+    put(0, 1 + 3 + 6); // compressed; one block type of each kind; no postfix, no direct distances
+    put(0, 2);
+    unsigned extra = unsigned(std::bit_width(trees - 1)) - 1;
+    put(1 | extra << 1, 4);
+    put(trees - 1 - (1u << extra), int(extra));
+    put(0, 1);         // the map of contexts: no runs, all of them one tree's
+    one(0, int(std::bit_width(trees - 1)));
+    put(0, 2);         // not moved to the front; one tree of distances
+    for (unsigned i = 0; i < trees; i++) one('a', 8);
+    one(8, 10);        // insert one byte
+    one(0, 6);
+  }
+  put(3, 2);
+  assert_true(z.size() < 60000);
+  Pool pool;
+  std::string out;
+  assert_int_equal(int(expand(&pool, Coding::kBr, z, 1 << 20, &out)), int(Code::kOk));
+  assert_true(out == std::string(255, 'a'));
+  pool.trim();
+  Inflater f;
+  assert_true(f.begin(&pool, Coding::kBr, 1 << 20).ok());
+  long before = held();
+  // All but the end, at which idle memory is let go.
+  assert_true(f.feed(Slice(std::string_view(z).substr(0, z.size() - 1))).ok());
+  long grown = held() - before;
+  if (grown > (4 << 20) + (2 << 20)) fail_msg("%zu bytes hold %ld", z.size(), grown);
+}
+
 // ---- the application's own
 
 struct Caesar {
@@ -553,6 +602,7 @@ int main() {
       cmocka_unit_test(a_small_message_holds_a_large_buffer),
       cmocka_unit_test(contexts_are_made_anew_for_each_message),
       cmocka_unit_test(idle_contexts_pile_up),
+      cmocka_unit_test(tables_that_grow_pile_up),
       cmocka_unit_test(a_buffer_is_used_again_while_somebody_reads_it),
       cmocka_unit_test(a_coding_of_the_application_is_not_held_to_the_limit),
       cmocka_unit_test(a_registry_takes_anything),
