@@ -157,6 +157,7 @@ class ServerCall : public rpc::Call {
   void stream_body_end();
   void pull();
   void read_messages(base::Slice* in, bool in_block);
+  void spoil(base::Status s);
   base::Status deliver(bool in_block);
   void end_of_requests();
   void give_window(size_t n);

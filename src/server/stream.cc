@@ -176,7 +176,7 @@ void StreamState::recycle() {
   held_at = 0;
   text_in.reset();
   trim(&decoded);
-  peer_ended = half_closed = false;
+  peer_ended = half_closed = broken = false;
 }
 
 }  // namespace zcrpc::server

@@ -108,6 +108,7 @@ struct StreamState {
   rpc::TextDecoder text_in;
   base::Vec<uint8_t> decoded;             // text only
   bool peer_ended = false, half_closed = false;
+  bool broken = false;                    // nothing more is read, whoever ended the call
   rpc::Event half_close;
 
   std::atomic<bool> task_queued{false};

@@ -60,7 +60,7 @@ void ServerCall::stream_body(Slice bytes) {
     read_messages(&bytes, true);
     give_window(before - bytes.size);
   }
-  if (state_ != State::kHandling || bytes.empty()) return;
+  if (state_ != State::kHandling || s.broken || bytes.empty()) return;
   if (!s.held.append(bytes.data, bytes.size)) return fail(Status::no_memory());
   if (!conn_->hold(bytes.size)) return fail(Status(Code::kResourceExhausted, "too much waits to be read on this connection"));
   counters->copied_in(bytes.size);
@@ -88,7 +88,7 @@ void ServerCall::let_go_of_held() {
 void ServerCall::pull() {
   StreamState& s = *stream_;
   size_t used = 0;
-  while (state_ == State::kHandling && s.credits > 0) {
+  while (state_ == State::kHandling && s.credits > 0 && !s.broken) {
     if (!request_.text()) {
       Slice in(s.held.data() + s.held_at, s.held_size());
       if (in.empty()) break;
@@ -106,8 +106,8 @@ void ServerCall::pull() {
       auto r = s.text_in.feed({s.held.data() + s.held_at, n}, &s.decoded);
       s.held_at += n;
       used += n;
-      if (r == rpc::TextDecoder::Result::kBroken) return fail(Status(Code::kInvalidArgument, "broken base64 in a grpc-web-text body"));
-      if (r != rpc::TextDecoder::Result::kOk) return fail(Status::no_memory());
+      if (r == rpc::TextDecoder::Result::kBroken) spoil(Status(Code::kInvalidArgument, "broken base64 in a grpc-web-text body"));
+      else if (r != rpc::TextDecoder::Result::kOk) spoil(Status::no_memory());
     }
   }
   if (s.held_at == s.held.size()) {
@@ -125,13 +125,20 @@ void ServerCall::pull() {
 // Takes from *in while there are credits. in_block: the bytes lie in the block that was received into.
 void ServerCall::read_messages(Slice* in, bool in_block) {
   StreamState& s = *stream_;
-  while (in->size && s.credits > 0 && state_ == State::kHandling) {
-    if (Status st = reader_.take_from(in); !st.ok()) return fail(std::move(st));
+  while (in->size && s.credits > 0 && state_ == State::kHandling && !s.broken) {
+    if (Status st = reader_.take_from(in); !st.ok()) return spoil(std::move(st));
     if (!reader_.complete()) return;
     s.credits--;
-    if (Status st = deliver(in_block); !st.ok()) return fail(bad_request(std::move(st)));
+    if (Status st = deliver(in_block); !st.ok()) return spoil(bad_request(std::move(st)));
     reader_.next();
   }
+}
+
+// The reader has nothing to go on with. A handler that has finished meanwhile, on its thread, has the say about the
+// outcome, but until it is here nothing must be read either.
+void ServerCall::spoil(Status s) {
+  stream_->broken = true;
+  fail(std::move(s));
 }
 
 Status ServerCall::deliver(bool in_block) {
@@ -181,7 +188,7 @@ Status ServerCall::deliver(bool in_block) {
 // The peer has ended, and all that came has been delivered: cut short or not is known now.
 void ServerCall::end_of_requests() {
   StreamState& s = *stream_;
-  if (!s.peer_ended || s.half_closed || s.held_size() || !s.decoded.empty() || state_ != State::kHandling) return;
+  if (!s.peer_ended || s.half_closed || s.broken || s.held_size() || !s.decoded.empty() || state_ != State::kHandling) return;
   if (request_.text() && s.credits > 0) {
     if (s.text_in.end(&s.decoded) != rpc::TextDecoder::Result::kOk) return fail(Status(Code::kInvalidArgument, "broken base64 in a grpc-web-text body"));
     if (!s.decoded.empty()) return pull();
