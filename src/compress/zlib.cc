@@ -17,6 +17,7 @@ constexpr size_t kInSize = (32 << 10) + 8192, kOutSize = (128 << 10) + (128 << 1
 struct Out {
   z_stream z;
   int level;
+  bool made;  // z and its level are
 };
 
 // Most that zlib takes at once.
@@ -69,26 +70,22 @@ Step step_in(void* c, Cut* cut) {
 // Gzip may be several members in a row.
 bool member(void* c, uint8_t next) { return next == 0x1F && inflateReset(static_cast<z_stream*>(c)) == Z_OK; }
 
-template <int kWindow>
-void* open_out() {
-  auto* o = static_cast<Out*>(std::calloc(1, sizeof(Out)));
-  if (!o) return nullptr;
-  o->level = Z_DEFAULT_COMPRESSION;
-  if (deflateInit2(&o->z, o->level, Z_DEFLATED, kWindow, 8, Z_DEFAULT_STRATEGY) == Z_OK) return o;
-  std::free(o);
-  return nullptr;
-}
+void* open_out() { return std::calloc(1, sizeof(Out)); }
 void close_out(void* c) {
-  deflateEnd(&static_cast<Out*>(c)->z);
+  if (static_cast<Out*>(c)->made) deflateEnd(&static_cast<Out*>(c)->z);
   std::free(c);
 }
 
+// Another level is another state: deflateParams up to zlib 1.2.11 writes to where the last message ended, even behind a
+// deflateReset, and that memory has gone.
+template <int kWindow>
 bool start_out(void* c, int level, size_t) {
   auto* o = static_cast<Out*>(c);
   int zlevel = level <= 0 ? Z_DEFAULT_COMPRESSION : std::min(level, 9);
-  if (deflateReset(&o->z) != Z_OK) return false;
-  if (o->level != zlevel && deflateParams(&o->z, zlevel, Z_DEFAULT_STRATEGY) == Z_OK) o->level = zlevel;
-  return true;
+  if (o->made && o->level == zlevel) return deflateReset(&o->z) == Z_OK;
+  if (o->made) deflateEnd(&o->z);
+  o->level = zlevel;
+  return o->made = deflateInit2(&o->z, zlevel, Z_DEFLATED, kWindow, 8, Z_DEFAULT_STRATEGY) == Z_OK;
 }
 
 Step step_out(void* c, Cut* cut, bool last) {
@@ -104,11 +101,11 @@ Step step_out(void* c, Cut* cut, bool last) {
 
 const Codec kGzipCodec = {
     open_in<kGzip>, close_in, start_in, step_in, member, [](void*) { return kInSize; },
-    open_out<kGzip>, close_out, start_out, step_out, [](void*) { return kOutSize; },
+    open_out, close_out, start_out<kGzip>, step_out, [](void*) { return kOutSize; },
 };
 const Codec kDeflateCodec = {
     open_in<kZlib>, close_in, start_in, step_in, nullptr, [](void*) { return kInSize; },
-    open_out<kZlib>, close_out, start_out, step_out, [](void*) { return kOutSize; },
+    open_out, close_out, start_out<kZlib>, step_out, [](void*) { return kOutSize; },
 };
 
 }  // namespace zcrpc::compress
