@@ -66,7 +66,7 @@ void zcrpc_encoder_put_view(zcrpc_encoder* e, uint32_t field, const zcrpc_view* 
   if (e) encode::put_view(from_c(e), field, from_c(v));
 }
 
-static void put_fields(encode::Encoder* e, schema::View v, zcrpc_same_fn* same) {
+static void put_message(encode::Encoder* e, schema::View v, zcrpc_same_fn* same) {
   if (encode::is_editing(e)) return encode::merge(e, v);  // bytes of v itself, which have to last
   base::Arena arena;
   base::Result<schema::View> all = whole(v, &arena);
@@ -75,11 +75,11 @@ static void put_fields(encode::Encoder* e, schema::View v, zcrpc_same_fn* same) 
 }
 
 void zcrpc_encoder_put_fields(zcrpc_encoder* e, const zcrpc_view* v) {
-  if (e) put_fields(from_c(e), from_c(v), nullptr);
+  if (e) put_message(from_c(e), from_c(v), nullptr);
 }
 
 void zcrpc_encoder_put_same(zcrpc_encoder* e, const zcrpc_view* v, zcrpc_same_fn* same) {
-  if (e) put_fields(from_c(e), from_c(v), same);
+  if (e) put_message(from_c(e), from_c(v), same);
 }
 
 void zcrpc_encoder_put_int64s(zcrpc_encoder* e, uint32_t field, const int64_t* values, size_t count) {
