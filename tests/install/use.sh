@@ -15,7 +15,7 @@ case "$test" in
       "$libdir/cmake/zcrpc/ZcrpcGenerate.cmake" bin/zcrpc bin/protoc-gen-zcrpc bin/protoc-gen-zcrpc-c; do
       [ -e "$file" ] || { echo "not installed: $file"; exit 1; }
     done
-    wrong=$(find . -type f | grep -vE "^\./(include/zcrpc(/[a-z_]+)?\.h|$libdir/libzcrpc\.(a|so\.[0-9.]+)|$libdir/pkgconfig/zcrpc\.pc|$libdir/cmake/zcrpc/[A-Za-z-]+\.cmake|bin/(zcrpc|protoc-gen-zcrpc)|share/man/man1/zcrpc\.1|share/zcrpc/proto/[a-z/_]+\.proto)\$" || true)
+    wrong=$(find . -type f | grep -vE "^\./(include/zcrpc(/[a-z_]+)?\.h|$libdir/libzcrpc\.(a|so\.[0-9.]+)|$libdir/pkgconfig/zcrpc\.pc|$libdir/cmake/zcrpc/[A-Za-z-]+\.cmake|bin/(zcrpc|protoc-gen-zcrpc)|share/man/man1/zcrpc\.1|share/zcrpc/proto/[a-z0-9/_]+\.proto)\$" || true)
     [ -z "$wrong" ] || { echo "installed, but nobody asked for it:"; echo "$wrong"; exit 1; }
     # Installed programs find what they need without the build tree.
     env -u LD_LIBRARY_PATH bin/zcrpc --version
