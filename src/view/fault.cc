@@ -69,7 +69,14 @@ struct Path {
       for (uint32_t i = 0; i < r.len && i < kLongest; i++) {
         char b = char(input[r.offset + i]);
         if (b == '"' || b == '\\') add("\\");
-        add({&b, 1});
+        if (uint8_t(b) >= 0x20 && b != 0x7F) {
+          add({&b, 1});
+          continue;
+        }
+        // A path is one line of text, and ends at no NUL of the input's.
+        constexpr char kHex[] = "0123456789abcdef";
+        const char escaped[] = {'\\', 'x', kHex[uint8_t(b) >> 4], kHex[b & 15]};
+        add({escaped, sizeof escaped});
       }
       add(r.len > kLongest ? "...\"]" : "\"]");
     } else if (uint64_t v = schema::bits_at(key->kind, s)) {

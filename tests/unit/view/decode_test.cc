@@ -112,6 +112,7 @@ void the_path_counts_elements_and_names_keys(void**) {
   refuses(kBatch, sub(1, record) + sub(1, record) + sub(1, record) + sub(1, bad_source), 41, "records[3].source.file", "length past the end");
   refuses(kBatch, sub(1, record) + sub(1, sub(6, sub(1, "k") + "\x12\x05zz")), 20, "records[1].labels[\"k\"]", "length past the end");
   refuses(kTree, sub(8, sub(1, "a\"b") + sub(2, "\x08")), 10, "named[\"a\\\"b\"].id", "truncated varint");
+  refuses(kTree, sub(8, sub(1, std::string("a\0\n", 3)) + sub(2, "\x08")), 10, "named[\"a\\x00\\x0a\"].id", "truncated varint");
   refuses(kTree, sub(9, num(1, uint64_t(-7)) + sub(2, "\x09")), 16, "numbered[-7].s0_double", "truncated fixed-width number");
   refuses(kTree, num(5, 1) + num(5, 2) + tag(5, 0) + "\xff", 5, "numbers[2]", "truncated varint");
   refuses(kTree, sub(3, "") + sub(3, sub(102, "\x08")), 8, "kids[1].[viewtest.two.x_tree].id", "truncated varint");
