@@ -100,12 +100,6 @@ zcrpc_buffer* zcrpc_call_message(zcrpc_call* call, const zcrpc_event* event, zcr
   });
 }
 
-void zcrpc_call_path(const zcrpc_call* call, zcrpc_slice* out) {
-  if (!out) return;
-  const rpc::Call* c = from_c(call);
-  *out = slice_of(usable(c) && c->verbs->path ? c->verbs->path(c) : std::string_view());
-}
-
 zcrpc_code zcrpc_call_reply_http(zcrpc_call* call, const zcrpc_http* reply, zcrpc_error** err) {
   return guard(err, [&]() -> Status {
     rpc::Call* c = from_c(call);

@@ -50,7 +50,6 @@ const rpc::Verbs UnaryCall::kVerbs = {
     .op = UnaryCall::op,
     .send_bytes = nullptr,
     .reply_http = nullptr,
-    .path = nullptr,
     .unreferenced = UnaryCall::unreferenced,
     .set_compression = nullptr,
     .forked = UnaryCall::forked,

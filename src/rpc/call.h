@@ -60,7 +60,6 @@ struct Verbs {
   // Server: an encoded message, or more of the body of a plain answer. buffer: holds bytes, or null; retained if needed.
   base::Status (*send_bytes)(Call* c, base::Slice bytes, base::Buffer* buffer);
   base::Status (*reply_http)(Call* c, const zcrpc_http& reply);  // server, plain HTTP
-  std::string_view (*path)(const Call* c);                    // server
   void (*unreferenced)(Call* c);                              // the last reference has gone
   // How what is sent from now on is compressed: "" as the options say, "identity" not at all, or a coding.
   base::Status (*set_compression)(Call* c, std::string_view name);
@@ -174,6 +173,7 @@ class Hub {
   void* pushed_user = nullptr;
 
  private:
+  void run(bool deliver);
   struct Slot {
     Call* call;
     uint64_t generation;

@@ -64,7 +64,11 @@ void Hub::release(Event* e) {
   c->release();
 }
 
-void Hub::run_functions() {
+void Hub::run_functions() { run(true); }
+
+void Hub::run_before() { run(false); }
+
+void Hub::run(bool deliver) {
   Event* kept_head = nullptr;
   Event* kept_tail = nullptr;
   while (Event* e = head_) {
@@ -74,7 +78,7 @@ void Hub::run_functions() {
       continue;
     }
     Call* c = e->call;
-    if (!c || !c->fn) {
+    if (!deliver || !c || !c->fn) {
       e->next = nullptr;
       (kept_tail ? kept_tail->next : kept_head) = e;
       kept_tail = e;
@@ -87,23 +91,6 @@ void Hub::run_functions() {
     c->fn(reinterpret_cast<zcrpc_call*>(c), &record, reinterpret_cast<const zcrpc_view*>(e->message), c->fn_user);
     c->delivering = nullptr;
     release(e);
-  }
-  head_ = kept_head;
-  tail_ = kept_tail;
-}
-
-void Hub::run_before() {
-  Event* kept_head = nullptr;
-  Event* kept_tail = nullptr;
-  while (Event* e = head_) {
-    pop();
-    if (e->before && !std::exchange(e->before, nullptr)(e)) {
-      release(e);
-      continue;
-    }
-    e->next = nullptr;
-    (kept_tail ? kept_tail->next : kept_head) = e;
-    kept_tail = e;
   }
   head_ = kept_head;
   tail_ = kept_tail;

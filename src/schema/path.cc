@@ -38,10 +38,7 @@ void append_path(const Step* last, base::String* out) {
   if (last->has_key) {
     out->append(last->quoted ? "[\"" : "[");
     std::string_view key = shown(last->key);
-    for (char c : key) {
-      if (!last->escaped && (c == '"' || c == '\\')) out->append('\\');
-      out->append(c);
-    }
+    show_key(key, last->escaped, [out](std::string_view piece) { out->append(piece); });
     if (key.size() < last->key.size()) out->append("...");
     out->append(last->quoted ? "\"]" : "]");
   }

@@ -23,6 +23,23 @@ struct Step {
   std::string_view name{};  // of a field that the schema does not know
 };
 
+// A key of a map as a path shows it, handed to put piece by piece: a path is one line of text, which neither a quote nor a
+// NUL of the input's ends. escaped: quotes and backslashes have their backslash already.
+template <class Put>
+void show_key(std::string_view key, bool escaped, Put put) {
+  constexpr char kHex[] = "0123456789abcdef";
+  for (const char& c : key) {
+    const auto b = uint8_t(c);
+    if (b < 0x20 || b == 0x7F) {
+      const char code[] = {'\\', 'x', kHex[b >> 4], kHex[b & 15]};
+      put(std::string_view(code, sizeof code));
+      continue;
+    }
+    if (!escaped && (c == '"' || c == '\\')) put(std::string_view("\\"));
+    put(std::string_view(&c, 1));
+  }
+}
+
 // "records[3].labels["a"].[pkg.extension]"
 void append_path(const Step* last, base::String* out);
 base::Status with_path(base::Status s, const Step* last);

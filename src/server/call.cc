@@ -42,7 +42,6 @@ const rpc::Verbs ServerCall::kVerbs = {
     .op = ServerCall::op,
     .send_bytes = ServerCall::send_bytes,
     .reply_http = ServerCall::reply_http,
-    .path = ServerCall::path,
     .unreferenced = ServerCall::unreferenced,
     .set_compression = ServerCall::set_compression,
     .forked = ServerCall::forked,

@@ -110,7 +110,6 @@ class ServerCall : public rpc::Call {
   static base::Status set_compression(rpc::Call* c, std::string_view name);
   static base::Status send_bytes(rpc::Call* c, base::Slice bytes, base::Buffer* buffer);
   static base::Status reply_http(rpc::Call* c, const zcrpc_http& reply);
-  static std::string_view path(const rpc::Call* c);
   static void unreferenced(rpc::Call* c);
   static bool forked(const rpc::Call* c);
 

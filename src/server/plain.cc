@@ -164,8 +164,6 @@ void ServerCall::answer_plain_error(const base::Error& e) {
 
 // ---- bytes
 
-std::string_view ServerCall::path(const rpc::Call* call) { return static_cast<const ServerCall*>(call)->request_.path(); }
-
 Status ServerCall::send_bytes(rpc::Call* call, Slice bytes, base::Buffer* buffer) {
   auto* c = static_cast<ServerCall*>(call);
   if (c->is_plain_) {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "schema/path.h"
 #include "view/context.h"
 
 namespace zcrpc::view {
@@ -66,18 +67,8 @@ struct Path {
       if (r.offset == 0) return;
       constexpr uint32_t kLongest = 64;
       add("[\"");
-      for (uint32_t i = 0; i < r.len && i < kLongest; i++) {
-        char b = char(input[r.offset + i]);
-        if (b == '"' || b == '\\') add("\\");
-        if (uint8_t(b) >= 0x20 && b != 0x7F) {
-          add({&b, 1});
-          continue;
-        }
-        // A path is one line of text, and ends at no NUL of the input's.
-        constexpr char kHex[] = "0123456789abcdef";
-        const char escaped[] = {'\\', 'x', kHex[uint8_t(b) >> 4], kHex[b & 15]};
-        add({escaped, sizeof escaped});
-      }
+      const std::string_view whole(reinterpret_cast<const char*>(input) + r.offset, r.len);
+      schema::show_key(whole.substr(0, kLongest), false, [this](std::string_view piece) { add(piece); });
       add(r.len > kLongest ? "...\"]" : "\"]");
     } else if (uint64_t v = schema::bits_at(key->kind, s)) {
       if (key->kind == schema::Kind::kUint64 || key->kind == schema::Kind::kFixed64) add_index(v);

@@ -367,7 +367,7 @@ static void a_replaced_schema_breaks_a_call_that_runs(void **state) {
   unsigned char *name;
   int fd;
   (void)state;
-  (void)zcrpc_options_set_int(o, 425, 1, NULL); /* take another's place */
+  (void)zcrpc_options_set_int(o, ZCRPC_SERVER_OVERRIDE, 1, NULL);
   memcpy(second, kServeSet, sizeof second);
   /* The second version spells a field otherwise: its name, and its name in JSON. */
   while ((name = memmem(second, sizeof second, "number", 6))) name[1] = '0';
