@@ -20,6 +20,7 @@ struct Harness {
   zcrpc::rpc::Hub hub;
   zcrpc::server::Server* server = nullptr;
   zcrpc::schema::Method method{}, chat{};
+  zcrpc::net::Streams* streams = nullptr;  // of a second listener, if there is one; borrowed
   bool answer = true;   // else requests are left waiting
   int requests = 0, port = 0;
 
@@ -42,6 +43,7 @@ struct Harness {
     r.method = &chat;
     ZCRPC_TRY(server->set(r));
     ZCRPC_TRY(server->listen("127.0.0.1:0"));
+    if (streams) ZCRPC_TRY(server->listen("127.0.0.1:0", streams));
     port = atoi(strrchr(server->address(0), ':') + 1);
     return server->attach(loop, &hub);
   }
