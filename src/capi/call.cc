@@ -94,6 +94,7 @@ zcrpc_buffer* zcrpc_call_message(zcrpc_call* call, const zcrpc_event* event, zcr
       b = base::Buffer::part(e->buffer, size_t(data - e->buffer->data()), event->len);
     } else if ((b = base::Buffer::make(event->len)) && event->len) {
       memcpy(b->writable(), data, event->len);
+      c->counters->copied_in(event->len);
     }
     if (!b) return Status::no_memory();
     return b;

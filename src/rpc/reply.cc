@@ -298,21 +298,23 @@ void Reply::end_json(const Error* e) {
 
 bool Reply::to_text() {
   text_.clear();
-  append_text(&text_, body_.slice());
-  body_.clear();
-  body_.append(text_.view());
-  return text_.ok() && body_.ok();
+  TextEncoder text(&text_);
+  text.add(body_.slice());
+  text.end();
+  std::swap(body_, text_);
+  return body_.ok() && text_.ok();
 }
 
 Status Reply::as_text(std::span<const base::Piece> message) {
   text_.clear();
-  text_.append(prefix().text());
-  for (const base::Piece& p : message) text_.append(p.bytes.text());
-  text_.append(body_.view());
+  TextEncoder text(&text_);
+  text.add(prefix());
+  for (const base::Piece& p : message) text.add(p.bytes);
+  text.add(body_.slice());
+  text.end();
   prefix_size_ = 0;
-  body_.clear();
-  append_text(&body_, text_.slice());
-  return text_.ok() && body_.ok() ? Status() : Status::no_memory();
+  std::swap(body_, text_);
+  return body_.ok() && text_.ok() ? Status() : Status::no_memory();
 }
 
 Status Reply::refuse(const Request& r, const Refusal& f) {

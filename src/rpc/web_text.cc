@@ -59,6 +59,21 @@ TextDecoder::Result TextDecoder::end(base::Vec<uint8_t>* out) {
   return out->append(last, n) ? Result::kOk : Result::kNoMemory;
 }
 
-void append_text(base::String* out, Slice s) { json::append_base64(out, s, json::Alphabet::kStandard, true); }
+void TextEncoder::add(Slice s) {
+  while (open_size_ && open_size_ < 3 && s.size) {
+    open_[open_size_++] = *s.data;
+    s = s.from(1);
+  }
+  if (open_size_ == 3) end();
+  if (open_size_) return;
+  size_t whole = s.size / 3 * 3;
+  json::append_base64(out_, s.part(0, whole), json::Alphabet::kStandard, true);
+  for (uint8_t c : s.from(whole)) open_[open_size_++] = c;
+}
+
+void TextEncoder::end() {
+  json::append_base64(out_, {open_, open_size_}, json::Alphabet::kStandard, true);
+  open_size_ = 0;
+}
 
 }  // namespace zcrpc::rpc

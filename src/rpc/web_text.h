@@ -25,7 +25,17 @@ class TextDecoder {
   uint8_t chars_ = 0, pads_ = 0;  // of the quantum that is open
 };
 
-// Appends s, padded. Whoever sends in several pieces may do so with each.
-void append_text(base::String* out, base::Slice s);
+// Writes pieces as if they were one: padding stands at the end alone, for peers that expect it nowhere else.
+class TextEncoder {
+ public:
+  explicit TextEncoder(base::String* out) : out_(out) {}
+  void add(base::Slice s);  // appends to out, but for up to two bytes
+  void end();
+
+ private:
+  base::String* out_;
+  uint8_t open_[3];
+  size_t open_size_ = 0;
+};
 
 }  // namespace zcrpc::rpc

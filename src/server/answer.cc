@@ -80,11 +80,15 @@ Status ServerCall::unspoken(const Status& s) {
   return Status(s.code() >= Code::kPending ? Code::kInternal : s.code(), "");
 }
 
+// Of an operation. What came without a buffer was copied when it was taken.
+Slice ServerCall::given_reply() {
+  if (reply_buffer_) return reply_buffer_->slice();
+  if (reply_bytes_.size()) counters->copied_out(reply_bytes_.size());
+  return {reply_bytes_.data(), reply_bytes_.size()};
+}
+
 Status ServerCall::gather_reply() {
-  if (reply_given_) {
-    Slice bytes = reply_buffer_ ? reply_buffer_->slice() : Slice(reply_bytes_.data(), reply_bytes_.size());
-    return pieces_.push({bytes, reply_buffer_}) ? Status() : Status::no_memory();
-  }
+  if (reply_given_) return pieces_.push({given_reply(), reply_buffer_}) ? Status() : Status::no_memory();
   auto whole = encode::contiguous(own_encoder_);
   if (!whole.ok()) return whole.take_status();
   // What is to be compressed need not outlive the encoder's memory, which is used again then.
@@ -107,7 +111,7 @@ Status ServerCall::gather_reply() {
 Status ServerCall::print_reply() {
   Slice bytes;
   if (reply_given_) {
-    bytes = reply_buffer_ ? reply_buffer_->slice() : Slice(reply_bytes_.data(), reply_bytes_.size());
+    bytes = given_reply();
   } else {
     auto whole = encode::contiguous(own_encoder_);
     if (!whole.ok()) return whole.take_status();
@@ -303,7 +307,6 @@ Status ServerCall::op(rpc::Call* call, const zcrpc_op* op, Slice message, base::
         Status st = spare ? Status() : c->queue_bytes(message, buffer);
         if (!st.ok() && !finish) return st;
         if (!st.ok()) outcome = c->bad_reply(st);
-        if (st.ok() && !spare && !buffer) c->counters->copied_out(message.size);
         if (op->flags & ZCRPC_OP_ASK_ROOM) {
           c->stream_->starved.store(true);
           c->tell_room();
@@ -314,7 +317,6 @@ Status ServerCall::op(rpc::Call* call, const zcrpc_op* op, Slice message, base::
         if (!buffer) {
           c->reply_bytes_.clear();
           if (!c->reply_bytes_.append(message.data, message.size)) return Status::no_memory();
-          c->counters->copied_out(message.size);
         }
         if (c->reply_buffer_) c->reply_buffer_->release();
         c->reply_buffer_ = buffer;

@@ -140,6 +140,7 @@ class ServerCall : public rpc::Call {
   base::Status bad_reply(const base::Status& s);
   base::Status unspoken(const base::Status& s);
   base::Status gather_reply();         // pieces_ of the message
+  base::Slice given_reply();           // the message of an operation
   base::Status print_reply();          // the same as JSON
   base::Status compress_reply(size_t* size, compress::Coding* coding);
   bool squeezes(size_t size) const;    // [any] a message of that size is to be compressed

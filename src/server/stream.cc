@@ -73,6 +73,10 @@ bool Outbox::add(uint8_t flags, size_t size, std::span<const Piece> message) {
   uint8_t* to = bytes_.grow(copied);
   if (!to) return false;
   uint8_t* start = to;
+  if (copied > rpc::kEnvelope) {
+    copies_++;
+    bytes_copied_ += copied - rpc::kEnvelope;
+  }
   rpc::write_envelope(to, flags, uint32_t(size));
   to += rpc::kEnvelope;
   // Neighbours in bytes_ are one part.
@@ -108,6 +112,8 @@ bool Outbox::add(const Piece& p) {
   } else if (p.bytes.size) {
     size_t at = bytes_.size();
     if (!bytes_.append(p.bytes.data, p.bytes.size)) return false;
+    copies_++;
+    bytes_copied_ += p.bytes.size;
     if (!parts_.empty() && !parts_.back().buffer) {
       parts_.back().size += p.bytes.size;
     } else {
@@ -133,6 +139,13 @@ void Outbox::clear() {
   parts_.clear();
   bytes_.clear();
   size_ = 0;
+  copies_ = bytes_copied_ = 0;
+}
+
+void Outbox::count_copies(rpc::Counters* to) {
+  if (copies_ == 0) return;
+  to->add(to->copies_out, std::exchange(copies_, 0));
+  to->add(to->bytes_copied_out, std::exchange(bytes_copied_, 0));
 }
 
 void Outbox::trim() {
@@ -145,6 +158,8 @@ void Outbox::swap(Outbox* o) {
   std::swap(bytes_, o->bytes_);
   std::swap(parts_, o->parts_);
   std::swap(size_, o->size_);
+  std::swap(copies_, o->copies_);
+  std::swap(bytes_copied_, o->bytes_copied_);
 }
 
 bool Outbox::pieces(base::Vec<Piece>* list) const {
@@ -167,7 +182,6 @@ void StreamState::recycle() {
   trim(&arena);
   trim(&json);
   trim(&pieces);
-  trim(&raw);
   trim(&text);
   begun = ending = ended = pump_due = writable_waits = false;
   given.store(0, std::memory_order_relaxed);

@@ -48,6 +48,7 @@ class Outbox {
   void swap(Outbox* o);
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
+  void count_copies(rpc::Counters* to);   // [inside] of payload, since this was asked last
   // What is in it, behind what is in list already; false without memory. Valid until it is changed.
   [[nodiscard]] bool pieces(base::Vec<base::Piece>* list) const;
 
@@ -60,6 +61,7 @@ class Outbox {
   base::Vec<uint8_t> bytes_;
   base::Vec<Part> parts_;
   size_t size_ = 0;
+  uint64_t copies_ = 0, bytes_copied_ = 0;
 };
 
 // What a call for plain HTTP has besides. Written by who answers, before the head may go.
@@ -74,7 +76,7 @@ struct PlainState {
 
 struct StreamState {
   explicit StreamState(const base::Allocator* a)
-      : filling(a), parts(a), arena(a), json(a), sending(a), pieces(a), raw(a), text(a), held(a), decoded(a) {}
+      : filling(a), parts(a), arena(a), json(a), sending(a), pieces(a), text(a), held(a), decoded(a) {}
   // Bytes that may wait in a stream before zcrpc_call_room tells 0.
   static constexpr size_t kRoom = 128 << 10;
 
@@ -93,7 +95,7 @@ struct StreamState {
   // [inside]
   Outbox sending;                         // what the transport reads from
   base::Vec<base::Piece> pieces;
-  base::String raw, text;
+  base::String text;
   bool begun = false;                     // the head went out
   bool ending = false, ended = false;     // the end is decided; it was handed to the transport
   bool pump_due = false;                  // at the connection's next flush

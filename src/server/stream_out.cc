@@ -219,6 +219,7 @@ bool ServerCall::pump() {
     std::lock_guard lock(s.gate);
     s.sending.swap(&s.filling);
   }
+  s.sending.count_copies(counters);
   if (s.sending.empty() && !s.ending && (s.begun || !s.headers_gone.load())) return false;
   if (!s.sending.empty()) heard_ns_ = worker_->loop()->now();
   bool starts = !s.begun;
@@ -226,12 +227,12 @@ bool ServerCall::pump() {
   s.pieces.clear();
   bool good = s.sending.pieces(&s.pieces);
   if (good && request_.text() && !is_plain_ && s.sending.size()) {
-    s.raw.clear();
     s.text.clear();
-    for (const Piece& p : s.pieces) s.raw.append(p.bytes.text());
-    rpc::append_text(&s.text, s.raw.slice());
+    rpc::TextEncoder text(&s.text);
+    for (const Piece& p : s.pieces) text.add(p.bytes);
+    text.end();
     s.pieces.clear();
-    good = s.raw.ok() && s.text.ok() && s.pieces.push({s.text.slice(), nullptr});
+    good = s.text.ok() && s.pieces.push({s.text.slice(), nullptr});
   }
   if (is_plain_) s.ended = s.ending;
   if (good && s.ending && !is_plain_) {

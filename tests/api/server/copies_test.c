@@ -14,7 +14,9 @@ static atomic_int stop, use_arena;
 static char m[256], big[1 << 17], page[1 << 16];
 static zcrpc_buffer *large_buffer;
 
-static size_t request_size, answer_size; /* of the call that was just made */
+static size_t request_size, answer_size, body_size, text_size; /* of the call that was just made: see docs/copies.md */
+static atomic_int reads;                            /* messages that a stream's handler asks for at once */
+static zcrpc_call *_Atomic waiting;                 /* a stream's call whose handler has asked for none */
 
 /* Turns the loop and answers s.S/Turn: "op-buffer" with a buffer, anything else with the bytes "\x0a\x02ok". */
 static void *turn_main(void *user) {
@@ -44,6 +46,43 @@ static void *turn_main(void *user) {
   return NULL;
 }
 
+/* Echoes the last message that came, or answers with N bytes of payload, behind the last of them. */
+static void on_stream(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view *view, void *user) {
+  zcrpc_slice text = {"", 0};
+  (void)user;
+  if (e->kind == ZCRPC_EVENT_REQUEST && !(e->flags & ZCRPC_EVENT_END)) {
+    if (atomic_load(&reads)) zcrpc_call_read(call, 100);
+    else atomic_store(&waiting, zcrpc_call_retain(call));
+  }
+  if (view) {
+    zcrpc_view_string(view, TEXT, &text);
+    static char payload[LARGE];
+    size_t n = is(text, "size ") ? (size_t)atol(text.data + 5) : 0;
+    if (n) zcrpc_encoder_put_string(zcrpc_call_encoder(call), PAYLOAD, payload, n);
+    else zcrpc_encoder_put_string(zcrpc_call_encoder(call), TEXT, text.data, text.len);
+    zcrpc_call_send(call, NULL);
+  }
+  if (e->kind == ZCRPC_EVENT_HALF_CLOSE || e->flags & ZCRPC_EVENT_END) zcrpc_call_finish(call, NULL);
+}
+
+static void on_raw(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view *view, void *user) {
+  (void)view;
+  (void)user;
+  if (e->kind != ZCRPC_EVENT_REQUEST) return;
+  zcrpc_buffer *b = zcrpc_call_message(call, e, NULL);
+  zcrpc_call_send_buffer(call, b, NULL);
+  zcrpc_buffer_release(b);
+  zcrpc_call_finish(call, NULL);
+}
+
+/* Gives back what was posted, and for a GET the large buffer. */
+static void on_page(zcrpc_call *call, const zcrpc_http *r, void *user) {
+  zcrpc_http h = {.struct_size = sizeof h, .status = 200, .content_type = {"text/plain", 10}, .body = r->body};
+  (void)user;
+  if (!r->body.len) zcrpc_buffer_slice(h.buffer = large_buffer, &h.body);
+  zcrpc_call_reply_http(call, &h, NULL);
+}
+
 static int start(void **state) {
   void *data;
   FILE *f = fopen(ZCRPC_SOURCE_DIR "/docs/copies.md", "rb");
@@ -56,6 +95,16 @@ static int start(void **state) {
   assert_int_equal(zcrpc_options_set_string(o, ZCRPC_COMPRESSION, "gzip", NULL), ZCRPC_OK);
   server_make(o);
   assert_int_equal(zcrpc_server_route(server, method("s.S/Turn"), NULL, 1, NULL), ZCRPC_OK);
+  assert_int_equal(zcrpc_server_handle_events(server, method("s.S/Stream"), NULL, on_stream, NULL, NULL), ZCRPC_OK);
+  assert_int_equal(zcrpc_server_handle_events(server, method("s.S/Chat"), NULL, on_stream, NULL, NULL), ZCRPC_OK);
+  zcrpc_options *as_bytes = zcrpc_options_new(ZCRPC_FOR_CALL, NULL);
+  set_int(as_bytes, ZCRPC_SERVER_RAW, 1);
+  zcrpc_method *bare = zcrpc_method_new("/s.S/Raw", 0, NULL);
+  assert_int_equal(zcrpc_server_handle_events(server, bare, as_bytes, on_raw, NULL, NULL), ZCRPC_OK);
+  zcrpc_method_free(bare);
+  assert_int_equal(zcrpc_server_handle_http(server, NULL, on_page, NULL, NULL), ZCRPC_OK);
+  zcrpc_options_free(as_bytes);
+  atomic_store(&reads, 1);
   large_buffer = zcrpc_buffer_new(8004, &data, NULL);
   memset(data, 'b', 8004);
   memcpy(data, "\x1a\xc1\x3e", 3); /* payload of 8001 bytes */
@@ -225,6 +274,126 @@ static void op_buffer(void) {
   atomic_store(&use_arena, 0);
   h2_call("/s.S/Turn", NULL, m, enveloped(m, "op-buffer"));
 }
+/* ---- gRPC-Web */
+
+static size_t base64(char *out, const void *data, size_t n) {
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const uint8_t *p = data;
+  size_t at = 0;
+  for (size_t i = 0; i < n; i += 3) {
+    uint32_t b = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
+    for (int k = 0; k < 4; k++) out[at++] = i + (size_t)k > n ? '=' : letters[b >> (18 - 6 * k) & 63];
+  }
+  return at;
+}
+/* A call whose body ends with a frame of trailers; "size N" answers with more than that. */
+static void web_call(const char *path, const char *type, const char *text) {
+  static char encoded[512];
+  size_t n = enveloped(m, text);
+  const char *sent = m;
+  request_size = n - 5;
+  if (strstr(type, "text")) text_size = n = base64(encoded, m, n), sent = encoded;
+  stream *s = h2_request(&c, path, type, NULL, sent, n);
+  while (!s->closed && h2_step(&c)) {}
+  assert_int_equal(s->status, 200);
+  body_size = s->got;
+  answer_size = strncmp(text, "size ", 5) ? request_size : (size_t)atol(text + 5) + 3; /* a payload of 128 to 16,383 bytes */
+}
+static void web(void) { web_call("/s.S/Echo", "application/grpc-web+proto", "hello"); }
+static void web_large(void) { web_call("/s.S/Echo", "application/grpc-web+proto", "size 9000"); }
+static void web_text(void) { web_call("/s.S/Echo", "application/grpc-web-text+proto", "hello"); }
+static void web_text_large(void) { web_call("/s.S/Echo", "application/grpc-web-text+proto", "size 9000"); }
+static void web_text_stream(void) { web_call("/s.S/Stream", "application/grpc-web-text+proto", "hello"); }
+static void web_text_chat(void) { web_call("/s.S/Chat", "application/grpc-web-text+proto", "hello"); }
+
+/* ---- streams */
+
+static void chat_at_once(void) { h2_call("/s.S/Chat", NULL, m, enveloped(m, "hello")); }
+static void chat(void) {
+  size_t n = enveloped(m, "hello");
+  stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, 0);
+  s->hold = 1;
+  nghttp2_session_send(c.session);
+  usleep(50000); /* the handler asks for messages */
+  s->size = n;
+  s->hold = 0;
+  nghttp2_session_resume_data(c.session, s->id);
+  while (!s->closed && h2_step(&c)) {}
+  assert_string_equal(field(s, "grpc-status"), "0");
+  request_size = n - 5;
+  answer_size = s->got - 5;
+}
+static void chat_in_pieces(void) {
+  size_t n = enveloped(m, "hello");
+  stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, 0);
+  s->hold = 1;
+  nghttp2_session_send(c.session);
+  usleep(50000);
+  s->size = n;
+  s->cut = 8;
+  s->hold = 0;
+  nghttp2_session_resume_data(c.session, s->id);
+  while (!s->closed && h2_step(&c)) {}
+  assert_string_equal(field(s, "grpc-status"), "0");
+  request_size = n - 5;
+  answer_size = s->got - 5;
+}
+static void chat_waits(void) {
+  atomic_store(&reads, 0);
+  size_t n = enveloped(m, "hello");
+  stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, n);
+  nghttp2_session_send(c.session);
+  while (!atomic_load(&waiting)) usleep(1000);
+  usleep(50000);
+  zcrpc_call_read(atomic_load(&waiting), 100);
+  zcrpc_call_release(atomic_exchange(&waiting, NULL));
+  while (!s->closed && h2_step(&c)) {}
+  assert_string_equal(field(s, "grpc-status"), "0");
+  request_size = n - 5;
+  answer_size = s->got - 5;
+  atomic_store(&reads, 1);
+}
+static void stream_large(void) { h2_call("/s.S/Stream", NULL, m, enveloped(m, "size 9000")); }
+
+/* ---- raw, plain, in process */
+
+static void raw_of(size_t size) {
+  memset(big, 'r', size + 5);
+  memset(big, 0, 5);
+  big[3] = (char)(size >> 8);
+  big[4] = (char)size;
+  h2_call("/s.S/Raw", NULL, big, size + 5);
+}
+static void raw_small(void) { raw_of(100); }
+static void raw_large(void) { raw_of(9000); }
+static void plain(void) {
+  int fd = dial();
+  say(fd, "POST /page HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello");
+  read_answer(fd, &a);
+  assert_int_equal(a.status, 200);
+  request_size = 5;
+  answer_size = a.body;
+  close(fd);
+}
+static void plain_large(void) {
+  int fd = dial();
+  say(fd, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
+  read_answer(fd, &a);
+  assert_int_equal(a.status, 200);
+  answer_size = a.body;
+  close(fd);
+}
+static void local(void) {
+  zcrpc_error *err = NULL;
+  zcrpc_channel *channel = zcrpc_channel_new_inproc(NULL, server, NULL, &err);
+  zcrpc_call *call = zcrpc_channel_open(channel, method("s.S/Echo"), NULL, &err);
+  zcrpc_encoder_put_string(zcrpc_call_encoder(call), TEXT, "hello", ZCRPC_NTS);
+  if (!zcrpc_call_unary(call, &err)) fail_msg("%s", zcrpc_error_message(err));
+  request_size = answer_size = 7;
+  zcrpc_call_release(call);
+  zcrpc_channel_free(channel);
+}
+
 static void error(void) {
   stream *s = h2_request(&c, "/s.S/Echo", "application/grpc", NULL, m, enveloped(m, "fail 5 no"));
   while (!s->closed && h2_step(&c)) {}
@@ -242,9 +411,18 @@ static const struct {
     {"get", 0, NULL, get},                  {"gzip-in", 0, NULL, gzip_in},          {"json-in", 0, NULL, json_in},
     {"turn-address", 0, turn_address, turn_address}, {"turn-arena", 0, turn_arena, turn_arena},
     {"turn-borrowed", 0, turn_borrowed, borrowed_call},
+    {"web-in", 0, NULL, web},               {"web-text-in", 0, NULL, web_text},     {"web-text-stream-in", 0, NULL, web_text_chat},
+    {"stream-in", 0, NULL, chat},           {"stream-two-frames", 0, NULL, chat_in_pieces}, {"stream-at-once", 0, NULL, chat_at_once},
+    {"stream-waits", 0, NULL, chat_waits},
+    {"raw-in", 0, NULL, raw_large},         {"raw-small-in", 0, NULL, raw_small},         {"plain-in", 0, NULL, plain},           {"local-in", 0, NULL, local},
     {"small", 1, NULL, small},              {"large", 1, NULL, large},              {"http1-large", 1, NULL, http1_large},
     {"json-out", 1, NULL, json_in},         {"json-out-large", 1, NULL, json_out_large}, {"gzip-out", 1, NULL, gzip_out},
     {"op-bytes", 1, turn_address, op_bytes}, {"op-buffer", 1, turn_address, op_buffer}, {"error", 1, NULL, error},
+    {"web-out", 1, NULL, web},              {"web-large", 1, NULL, web_large},      {"web-text-out", 1, NULL, web_text},
+    {"web-text-large", 1, NULL, web_text_large}, {"web-text-stream-out", 1, NULL, web_text_stream},
+    {"stream-out", 1, NULL, chat},          {"stream-large", 1, NULL, stream_large}, {"raw-out", 1, NULL, raw_small},
+    {"raw-large", 1, NULL, raw_large},      {"plain-out", 1, NULL, plain},
+    {"plain-large", 1, NULL, plain_large},  {"local-out", 1, NULL, local},
 };
 enum { PATHS = sizeof paths / sizeof *paths };
 
@@ -270,13 +448,26 @@ static void cell(const char *name, int i, char *out, size_t room) {
   snprintf(out, room, "%.*s", (int)n, at);
 }
 
+/* A sum of numbers and lengths, each perhaps with a factor: "request + 2 x answer". */
 static uint64_t value(const char *text) {
-  if (strcmp(text, "request") == 0) return request_size;
-  if (strcmp(text, "answer") == 0) return answer_size;
-  if (strcmp(text, "2 x request") == 0) return 2 * request_size;
-  if (strcmp(text, "2 x answer") == 0) return 2 * answer_size;
-  if (text[0] < '0' || text[0] > '9') fail_msg("docs/copies.md: what is \"%s\"?", text);
-  return strtoull(text, NULL, 10);
+  uint64_t sum = 0;
+  for (const char *at = text;; at += 3) {
+    size_t n = strcspn(at, "+"), factor = 1;
+    while (n && at[n - 1] == ' ') n--;
+    const char *word = at;
+    if (n > 4 && memcmp(at, "2 x ", 4) == 0) factor = 2, word += 4;
+    size_t left = n - (size_t)(word - at);
+    if (left == 7 && memcmp(word, "request", 7) == 0) sum += factor * request_size;
+    else if (left == 6 && memcmp(word, "answer", 6) == 0) sum += factor * answer_size;
+    else if (left == 5 && memcmp(word, "frame", 5) == 0) sum += factor * (answer_size + 5);
+    else if (left == 4 && memcmp(word, "body", 4) == 0) sum += factor * body_size;
+    else if (left == 4 && memcmp(word, "text", 4) == 0) sum += factor * text_size;
+    else if (left == 8 && memcmp(word, "trailers", 8) == 0) sum += factor * (body_size - answer_size - 5);
+    else if (left && word[0] >= '0' && word[0] <= '9') sum += strtoull(word, NULL, 10);
+    else fail_msg("docs/copies.md: what is \"%s\"?", text);
+    at += n;
+    if (!*at) return sum;
+  }
 }
 
 static void a_path_copies_more_or_less_than_its_page_says(void **state) {
@@ -294,8 +485,8 @@ static void a_path_copies_more_or_less_than_its_page_says(void **state) {
     cell(paths[i].name, 1, copies, sizeof copies);
     cell(paths[i].name, 2, bytes, sizeof bytes);
     if (n == value(copies) && size == value(bytes)) continue;
-    print_error("%s: %llu copies of %llu bytes; the page says %s of %s (request %zu, answer %zu)\n", paths[i].name, (unsigned long long)n,
-                (unsigned long long)size, copies, bytes, request_size, answer_size);
+    print_error("%s: %llu copies of %llu bytes; the page says %s of %s (request %zu, answer %zu, body %zu)\n", paths[i].name, (unsigned long long)n,
+                (unsigned long long)size, copies, bytes, request_size, answer_size, body_size);
     wrong++;
   }
   assert_int_equal(wrong, 0);
