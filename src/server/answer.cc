@@ -183,11 +183,12 @@ Status ServerCall::set_compression(rpc::Call* call, std::string_view name) {
   auto* c = static_cast<ServerCall*>(call);
   if (c->finished_.load()) return Status(Code::kCanceled, "the call has ended");
   const compress::Registry& codings = c->worker_->config().codings;
-  compress::Coding coding = codings.find(name);
+  // "": what the options chose when the call began.
+  compress::Coding coding = name.empty() ? c->route_->compression.choose(c->request_.accepted(), c->request_.preferred()) : codings.find(name);
   if (coding == compress::Coding::kUnknown)
     return Status::format(Code::kInvalidArgument, "\"%.*s\" is not a coding of this server", int(std::min<size_t>(name.size(), 64)), name.data());
-  if (name.empty() || coding == compress::Coding::kIdentity) {
-    c->plain_.store(!name.empty());
+  if (coding == compress::Coding::kIdentity) {
+    c->plain_.store(true);
     return {};
   }
   bool taken = c->request_.accepted() & compress::bit(coding);

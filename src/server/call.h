@@ -119,6 +119,7 @@ class ServerCall : public rpc::Call {
   // intercept.cc
   bool intercept_head();               // false: it was answered; the body is of no interest
   bool intercept(const zcrpc_event& e, schema::View message);
+  void forget_reply();
   void observe();
   static bool before_request(rpc::Event* e);
   static bool before_message(rpc::Event* e);

@@ -53,6 +53,12 @@ std::string_view header(const rpc::Request& r, std::string_view name) {
   return r.metadata().get(name, &v) ? v.text() : std::string_view();
 }
 
+bool has_header(const rpc::Reply& r, std::string_view name) {
+  for (const base::Header& h : r.headers())
+    if (h.name == name) return true;
+  return false;
+}
+
 }  // namespace
 
 Status Cors::own(base::Arena* a) {
@@ -91,7 +97,7 @@ bool Cors::is_preflight(const rpc::Request& r) {
 
 bool Cors::add_origin(std::string_view origin, rpc::Reply* reply) const {
   return reply->add("access-control-allow-origin", varies() ? origin : std::string_view("*")) &&
-         (!credentials || reply->add("access-control-allow-credentials", "true", true));
+         (!credentials || has_header(*reply, "access-control-allow-credentials") || reply->add("access-control-allow-credentials", "true", true));
 }
 
 // Whether the method and the headers that are asked for are among those told is the browser's to compare.
@@ -110,6 +116,9 @@ Status Cors::preflight(const rpc::Request& r, rpc::Reply* reply) const {
 bool Cors::add(const rpc::Request& r, rpc::Reply* reply) const {
   // Also to those who are not asked for it: a cache must not give their answer to a page.
   if (varies() && !reply->add("vary", "origin", true)) return false;
+  // Who answers by rules of its own has said all: two such headers a browser takes for none, and our leave to send
+  // cookies is not for an origin that we have not looked at.
+  if (has_header(*reply, "access-control-allow-origin")) return true;
   std::string_view origin = header(r, "origin");
   return !allows(origin) || (add_origin(origin, reply) && reply->add("access-control-expose-headers", expose_));
 }

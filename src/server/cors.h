@@ -24,7 +24,7 @@ struct Cors {
   // A preflight: an answer of its own.
   static bool is_preflight(const rpc::Request& r);
   base::Status preflight(const rpc::Request& r, rpc::Reply* reply) const;
-  // Any other answer: headers more. False without memory.
+  // Any other answer: headers more, unless it tells an origin already. False without memory.
   [[nodiscard]] bool add(const rpc::Request& r, rpc::Reply* reply) const;
 
  private:

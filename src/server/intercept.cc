@@ -35,8 +35,17 @@ bool ServerCall::intercept_head() {
   retain();  // an interceptor may drop a reference of its own meanwhile; the stream keeps it beyond that
   bool go_on = intercept(e, nullptr);
   refs.fetch_sub(1, std::memory_order_acq_rel);
-  if (go_on) encode::reset(own_encoder_, method->output);  // what was written and not sent
+  if (go_on) forget_reply();
   return go_on;
+}
+
+// What an interceptor wrote before it passed a unary call on. What it sent into a stream has been sent.
+void ServerCall::forget_reply() {
+  encode::reset(own_encoder_, method->output);
+  reply_bytes_.clear();
+  if (reply_buffer_) reply_buffer_->release();
+  reply_buffer_ = nullptr;
+  reply_given_ = false;
 }
 
 // A turn fills these in when it hands the record out.
@@ -52,7 +61,7 @@ bool ServerCall::before_request(rpc::Event* e) {
   if (c->finished_.load()) return true;  // canceled, or late: as without interceptors
   bool go_on = c->intercept(numbered(e), e->message);
   if (!go_on) c->unheard_ = true;
-  else encode::reset(c->own_encoder_, c->method->output);
+  else c->forget_reply();
   return go_on;
 }
 

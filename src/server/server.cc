@@ -47,7 +47,8 @@ struct Server::Thread {
 Result<Server*> Server::make(const Config& c, const net::Loop::Options& loops) {
   auto* s = new (std::nothrow) Server(c, loops);
   if (!s) return Status::no_memory();
-  Status ready = s->own_config();
+  Status ready = s->fork_.init();
+  if (ready.ok()) ready = s->own_config();
   if (!ready.ok()) {
     free(s);
     return ready;
@@ -97,9 +98,8 @@ void Server::free(Server* s) {
     w->release();
     w = next;
   }
-  const net::Io* io = s->loops_.io;
+  s->close_places();  // of a server that never served, or could not
   for (Place* p : s->places_) {
-    if (p->fd >= 0) io->close(io->user, p->fd);
     if (p->streams) p->streams->release();
     delete p;
   }
@@ -230,8 +230,12 @@ Result<Worker*> Server::add_worker(net::Loop* loop, rpc::Hub* hub) {
   }
   loop->leave();
   if (!s.ok()) {
+    // The places stay as they are, if nobody else has them, for another try.
+    listening_.fetch_add(1);
     w->detach();
     w->release();
+    worker_count_.fetch_sub(1);
+    if (listening_.fetch_sub(1) == 1 && workers_.load()) close_places();
     return s;
   }
   // At the front of a list that a signal handler may be walking.
@@ -255,12 +259,16 @@ Worker* Server::pick_worker(const net::Loop* from) {
 }
 
 void Server::worker_stopped_listening() {
-  if (listening_.fetch_sub(1) != 1) return;
-  // The last one: now the ports and paths are free.
+  if (listening_.fetch_sub(1) == 1) close_places();
+}
+
+// Now the ports and paths are free.
+void Server::close_places() {
   for (Place* p : places_) {
+    if (p->fd < 0) continue;  // closed before; the path may be somebody else's by now
     loops_.io->close(loops_.io->user, p->fd);
     p->fd = -1;
-    if (p->bound.of.any.sa_family == AF_UNIX && !p->adopted) ::unlink(p->bound.of.local.sun_path);
+    if (p->bound.of.any.sa_family == AF_UNIX && !p->adopted && !fork_.forked()) ::unlink(p->bound.of.local.sun_path);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/string.h"
+#include "net/fork.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/stream.h"
@@ -65,7 +66,9 @@ class Server {
   base::Status own_config();
   base::Status complete(Route* r, std::span<const Interceptor> interceptors);  // what its options left open
   base::Status add_services();
+  void close_places();                  // and removes the paths of local sockets
 
+  net::ForkMark fork_;
   Config config_;
   net::Loop::Options loops_;
   base::Arena names_;

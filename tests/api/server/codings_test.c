@@ -35,7 +35,13 @@ static size_t wrap(char *out, int flag, size_t n) {
 
 static zcrpc_code choosing(zcrpc_call *call, const zcrpc_view *request, zcrpc_encoder *reply, void *user) {
   const char *name = atomic_load(&ask);
-  if (name) atomic_store(&asked, zcrpc_call_set_compression(call, name, NULL));
+  char one[32];
+  /* Names apart by spaces: one after the other. */
+  for (size_t n; name; name = name[n] ? name + n + 1 : NULL) {
+    n = strcspn(name, " ");
+    snprintf(one, sizeof one, "%.*s", (int)n, name);
+    atomic_store(&asked, zcrpc_call_set_compression(call, one, NULL));
+  }
   return handler(call, request, reply, user);
 }
 
@@ -182,6 +188,13 @@ static void a_call_cannot_choose(void **state) {
   atomic_store(&ask, "");
   assert_string_equal(coding_of("gzip", 1000), "gzip");
   assert_int_equal(atomic_load(&asked), ZCRPC_OK);
+  static const char *const there_and_back[] = {"br ", "identity ", "lzma br identity "};
+  for (size_t i = 0; i < 3; i++) {
+    atomic_store(&ask, there_and_back[i]); /* the last is "": as the options say */
+    assert_string_equal(coding_of("gzip, br", 1000), "gzip");
+    assert_int_equal(atomic_load(&asked), ZCRPC_OK);
+    assert_string_equal(coding_of("br", 1000), "");
+  }
   atomic_store(&ask, "lzma");
   assert_string_equal(coding_of("gzip", 1000), "gzip");
   assert_int_equal(atomic_load(&asked), ZCRPC_INVALID_ARGUMENT);

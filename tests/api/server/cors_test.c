@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* strcasestr */
 /* Calls from web pages of other origins: preflights, what is allowed and exposed, and to whom. */
 #include "h2.h"
 
@@ -124,6 +125,48 @@ static void any_origin(void **state) {
   server_stop(2000);
 }
 
+/* Answers for pages of an origin that the options do not name. */
+static void own_rules(zcrpc_call *call, const zcrpc_http *request, void *user) {
+  zcrpc_http h = {.struct_size = sizeof h, .status = 200, .content_type = {"text/plain", 10}, .body = {"mine", 4}};
+  static const char lines[] = "access-control-allow-origin: https://c.example\naccess-control-expose-headers: x-mine\n";
+  (void)user;
+  if (request->path.len == 4) h.headers = (zcrpc_slice){lines, sizeof lines - 1};
+  if (request->path.len == 5)
+    zcrpc_metadata_add(zcrpc_call_metadata(call, ZCRPC_RESPONSE_HEADERS), "access-control-allow-origin", "*", 1, NULL);
+  assert_int_equal(zcrpc_call_reply_http(call, &h, NULL), ZCRPC_OK);
+}
+
+static int count(const char *name) {
+  int n = 0;
+  for (const char *at = a.text; (at = strcasestr(at, name)); at += strlen(name)) n++;
+  return n;
+}
+
+static void a_plain_handlers_own_header_comes_twice(void **state) {
+  zcrpc_options *o = cors("https://a.example");
+  set_int(o, ZCRPC_SERVER_CORS_CREDENTIALS, 1);
+  (void)state;
+  server_make(o);
+  assert_int_equal(zcrpc_server_handle_http(server, NULL, own_rules, NULL, NULL), ZCRPC_OK);
+  pthread_create(&server_thread, NULL, server_main, (void *)(intptr_t)1);
+  int fd = dial();
+  for (int i = 0; i < 3; i++) {
+    static const char *const paths[] = {"/own", "/meta", "/nobody"}, *const said[] = {"https://c.example", "*", "https://a.example"};
+    say(fd, "GET ");
+    say(fd, paths[i]);
+    say(fd, " HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\n\r\n");
+    read_answer(fd, &a);
+    assert_int_equal(a.status, 200);
+    assert_string_equal(header(&a, "access-control-allow-origin"), said[i]);
+    assert_int_equal(count("access-control-allow-origin"), 1);
+    assert_int_equal(count("access-control-expose-headers"), i != 1);
+    assert_int_equal(count("access-control-allow-credentials"), i == 2);
+    assert_int_equal(count("vary: origin"), 1);
+  }
+  close(fd);
+  server_stop(2000);
+}
+
 static void without_it_nothing_changes(void **state) {
   (void)state;
   server_start(NULL, 1);
@@ -166,6 +209,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(listed_origins),
       cmocka_unit_test(any_origin),
+      cmocka_unit_test(a_plain_handlers_own_header_comes_twice),
       cmocka_unit_test(without_it_nothing_changes),
       cmocka_unit_test(mistakes_in_options_are_taken),
   };

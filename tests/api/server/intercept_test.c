@@ -122,12 +122,20 @@ static zcrpc_code second(zcrpc_call *call, const zcrpc_event *e, const zcrpc_vie
     }
     if (says(call, "cancel")) zcrpc_call_cancel(call);
     if (says(call, "scribble")) zcrpc_encoder_put_string(zcrpc_call_encoder(call), TEXT, "unfinished", ZCRPC_NTS);
+    if (says(call, "bytes")) assert_int_equal(zcrpc_call_send_bytes(call, "\x0a\4gone", 6, NULL), ZCRPC_OK);
     if (says(call, "keep")) atomic_store(&kept, zcrpc_call_retain(call));
   }
   if (e->kind == ZCRPC_EVENT_REQUEST || e->kind == ZCRPC_EVENT_MESSAGE) {
     zcrpc_slice text;
     zcrpc_view_string(m, TEXT, &text);
     if (is(text, "poison")) return zcrpc_call_fail(call, ZCRPC_INVALID_ARGUMENT, "poisoned", ZCRPC_NTS);
+    if (is(text, "buffer")) {
+      void *at;
+      zcrpc_buffer *b = zcrpc_buffer_new(6, &at, NULL);
+      memcpy(at, "\x0a\4gone", 6);
+      assert_int_equal(zcrpc_call_send_buffer(call, b, NULL), ZCRPC_OK);
+      zcrpc_buffer_release(b);
+    }
     if (is(text, "cached")) {
       zcrpc_encoder_put_string(zcrpc_call_encoder(call), TEXT, "cached it is", ZCRPC_NTS);
       zcrpc_call_finish(call, NULL);
@@ -331,6 +339,23 @@ static void an_answer_of_its_own_reaches_the_handler(void **state) {
   h2_free(&c);
 }
 
+static void what_was_written_before_passing_on_is_the_reply(void **state) {
+  int fd = dial();
+  (void)state;
+  forget();
+  turn(fd, "X-Do: scribble\r\n", "{\"text\":\"hello\"}", &a);
+  assert_string_equal(body(&a), "{\"text\":\"hello\"}");
+  await_end();
+  forget();
+  turn(fd, "X-Do: bytes\r\n", "{\"text\":\"hello\"}", &a);
+  assert_string_equal(body(&a), "{\"text\":\"hello\"}");
+  await_end();
+  forget();
+  turn(fd, "", "{\"text\":\"buffer\"}", &a);
+  assert_string_equal(body(&a), "{\"text\":\"buffer\"}");
+  close(fd);
+}
+
 static void messages_of_a_stream_pass_by(void **state) {
   char m[128];
   size_t n = enveloped(m, "one");
@@ -484,6 +509,7 @@ int main(void) {
       cmocka_unit_test(a_refusal_waits_for_the_body),
       cmocka_unit_test(a_code_alone_loses_the_call),
       cmocka_unit_test(an_answer_of_its_own_reaches_the_handler),
+      cmocka_unit_test(what_was_written_before_passing_on_is_the_reply),
       cmocka_unit_test(messages_of_a_stream_pass_by),
       cmocka_unit_test(a_refused_message_reaches_the_handler),
       cmocka_unit_test(a_client_that_goes_is_no_end),

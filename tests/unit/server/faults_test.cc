@@ -1,5 +1,7 @@
 // The n-th system call fails, for every n and in several ways: at worst the connection that it was for is closed, and
 // the next one is served.
+#include <sys/un.h>
+
 #include <algorithm>
 
 #include "unit/server/harness.h"
@@ -201,6 +203,73 @@ void a_failing_system_call_breaks_streams(void**) {
   each_call_of_a_stream_fails(EINTR);
 }
 
+// A port, a local socket and a descriptor of somebody else's: after an attach that failed the next one serves on all of them,
+// and the socket's path goes with the server, not earlier.
+void a_first_attach_that_fails_takes_the_addresses_along(void**) {
+  wrap_all();
+  char path[64];
+  snprintf(path, sizeof path, "/tmp/zcrpc-attach-%d", int(getpid()));
+  auto dial_path = [&] {
+    sockaddr_un a{};
+    a.sun_family = AF_UNIX;
+    memcpy(a.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, reinterpret_cast<sockaddr*>(&a), sizeof a), 0);
+    return fd;
+  };
+  int failures = 0;
+  for (long n = 1;; n++) {
+    g.at = 0;
+    int before = open_descriptors();
+    Harness h;
+    net::Loop::Options o;
+    o.io = &g.io;
+    h.loop = *net::Loop::make(o);
+    h.server = *server::Server::make({}, o);
+    h.method.path = "/s.S/Echo";
+    server::Route r;
+    r.method = &h.method;
+    assert_true(h.server->set(r).ok());
+    int bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(bound, reinterpret_cast<sockaddr*>(&any), sizeof any), 0);
+    assert_int_equal(listen(bound, 10), 0);
+    assert_true(h.server->listen("127.0.0.1:0").ok());
+    assert_true(h.server->listen(std::string("unix:") + path).ok());
+    assert_true(h.server->listen("fd:" + std::to_string(bound)).ok());
+    g.count = 0;
+    g.at = n;
+    g.error = ENOMEM;
+    g.hit = false;
+    bool refused = !h.server->attach(h.loop, &h.hub).ok();
+    bool hit = g.hit;
+    g.at = 0;
+    failures += refused;
+    if (refused) {
+      assert_int_equal(access(path, F_OK), 0);
+      if (n % 2) assert_true(h.server->attach(h.loop, &h.hub).ok());
+    }
+    if (!refused || n % 2) {
+      auto port = [&](size_t i) { return atoi(strrchr(h.server->address(i), ':') + 1); };
+      for (int fd : {dial(port(0)), dial_path(), dial(port(2))}) {
+        bool closed;
+        assert_true(fd >= 0);
+        say(fd, post("\x0a\x05hello"));
+        assert_true(hear(&h, fd, "\x0a\x05hello", 3000, &closed).starts_with("HTTP/1.1 200 OK"));
+        close(fd);
+      }
+    }
+    h.stop();
+    assert_int_equal(access(path, F_OK), -1);
+    if (open_descriptors() != before) fail_msg("call %ld: %d descriptors leaked", n, open_descriptors() - before);
+    if (!hit) break;
+    assert_true(n < 100);
+  }
+  assert_true(failures >= 3);
+}
+
 // A TLS hello, zeros, and half a line, on a port that expects HTTP: at the latest when heads are due the connection goes.
 void garbage_keeps_its_connection(void**) {
   const std::string garbage[] = {std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) + std::string(500, '\x5a'), std::string(64, '\0'),
@@ -256,6 +325,7 @@ int main() {
       cmocka_unit_test(a_connection_that_breaks_takes_others_along),
       cmocka_unit_test(an_interrupted_call_loses_bytes),
       cmocka_unit_test(a_failing_system_call_breaks_streams),
+      cmocka_unit_test(a_first_attach_that_fails_takes_the_addresses_along),
       cmocka_unit_test(garbage_keeps_its_connection),
       cmocka_unit_test(short_reads_and_writes_lose_bytes),
   };
