@@ -8,26 +8,17 @@
 #include "encode/encoder.h"
 #include "schema/view.h"
 #include "support/cmocka.h"
+#include "support/file.h"
 #include "view/view.h"
 
 #undef fail  // cmocka's macro
 
 using namespace zcrpc;
 
-inline std::string read_file(const char* path) {
-  std::string s;
-  FILE* f = fopen(path, "rb");
-  assert_non_null(f);
-  char block[65536];
-  for (size_t n; (n = fread(block, 1, sizeof block, f)) > 0;) s.append(block, n);
-  fclose(f);
-  return s;
-}
-
 struct Types {
   schema::Schema* schema = nullptr;
   Types() {
-    std::string set = read_file(ENCODE_TEST_SET);
+    std::string set = file_bytes(ENCODE_TEST_SET);
     auto s = schema::read(base::Slice(std::string_view(set)), {});
     if (!s.ok()) fprintf(stderr, "%s\n", s.status().message());
     assert_true(s.ok());

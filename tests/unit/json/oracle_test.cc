@@ -263,7 +263,7 @@ void a_text_cut_or_changed_anywhere_is_refused_or_read_soundly(void**) {
 int setup(void**) {
   g = new World;
   pb::FileDescriptorSet set;
-  if (!set.ParseFromString(read_file(JSON_TEST_SET))) return 1;
+  if (!set.ParseFromString(file_bytes(JSON_TEST_SET))) return 1;
   for (const auto& f : set.file())
     if (!g->pool.BuildFile(f)) return 1;
   g->prototype = g->factory.GetPrototype(g->pool.FindMessageTypeByName("json.test.All"));
