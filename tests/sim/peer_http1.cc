@@ -136,7 +136,7 @@ class Http1 : public Client {
     bool end = world_->ended(link);
     while (!open_.empty() && answer(end)) {}
     if (end) {
-      if (!in_.empty() && open_.empty() && !link->disturbed) world_->wrong("link %d: %zu bytes that nobody asked for", link->number, in_.size());
+      if (!in_.empty() && open_.empty()) world_->complain(link, "link %d: %zu bytes that nobody asked for", link->number, in_.size());
       world_->close(link);
       over();
     }

@@ -191,7 +191,7 @@ class Http2 : public Client {
       self->world_->note("link %d: GOAWAY %d, code %u", self->link->number, f->goaway.last_stream_id, f->goaway.error_code);
       self->refusing_ = true;
       self->last_id_ = f->goaway.last_stream_id;
-      if (f->goaway.error_code && !self->link->disturbed) self->world_->wrong("link %d: GOAWAY with code %u", self->link->number, f->goaway.error_code);
+      if (f->goaway.error_code) self->world_->complain(self->link, "link %d: GOAWAY with code %u", self->link->number, f->goaway.error_code);
     }
     return 0;
   }
@@ -248,7 +248,7 @@ class Http2 : public Client {
   void receive() {
     std::string s = world_->read(link, manner_.read_most);
     if (!s.empty() && nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(s.data()), s.size()) < 0) {
-      if (!link->disturbed) world_->wrong("link %d: the server's bytes are not HTTP/2", link->number);
+      world_->complain(link, "link %d: the server's bytes are not HTTP/2", link->number);
       world_->close(link);
       return over();
     }

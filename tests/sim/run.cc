@@ -12,7 +12,6 @@
 #include "sim/call.h"
 #include "sim/peers.h"
 #include "sim/world.h"
-#include "support/fail_malloc.h"
 
 namespace sim {
 
@@ -32,6 +31,7 @@ class Run {
 
   Outcome go() {
     plan();
+    world_.watch_memory();
     if (start()) {
       while (!drained_ && world_.why.empty()) {
         turn();
@@ -45,6 +45,9 @@ class Run {
     Outcome o;
     o.why = world_.why;
     o.turns = world_.turns();
+    o.allocations = sim_memory_count();
+    o.failed_allocations = world_.failed_allocations();
+    o.peak = sim_memory_peak();
     o.calls = calls_.size();
     for (auto& c : calls_) o.answered += c->code == 0;
     return o;
@@ -59,6 +62,21 @@ class Run {
   };
 
   // ---- the plan
+
+  // Memory: enough in most runs; in others one allocation fails, some of them, or all for a while.
+  void plan_shortage() {
+    if (!dice_.once_in(3)) return;
+    Shortage& s = world_.shortage;
+    s.first = uint64_t(dice_.once_in(8) ? dice_.between(1, 60) : dice_.between(40, 300));  // a start takes about 50, a run about 150
+    switch (dice_.below(4)) {
+      case 0:
+        s.last = UINT64_MAX;
+        s.one_in = dice_.of<uint64_t>({2, 10, 30});
+        break;
+      case 1: s.last = s.first + dice_.below(100); break;
+      default: s.last = s.first;
+    }
+  }
 
   void plan() {
     int mood = int(dice_.below(4));  // 0 and 1: calm; 2: rough; 3: wild
@@ -95,7 +113,8 @@ class Run {
       weather_.grace_ms = 600'000;
       all_ = true;
     }
-      if (few_ || (config_.max_age_ms >= 0 && config_.max_age_ms < 10'000)) all_ = false;
+    if (few_ || (config_.max_age_ms >= 0 && config_.max_age_ms < 10'000)) all_ = false;
+    plan_shortage();
   }
 
   Call* make_call(bool http2) {
@@ -169,7 +188,15 @@ class Run {
 
   // ---- the server
 
+  // Something of the server could not be made. It may lack memory, and says so then.
+  bool cannot(const char* what, const base::Status& s) {
+    if (!world_.failed_allocations() || s.code() != base::Code::kResourceExhausted) world_.wrong("%s: %s", what, s.message());
+    world_.note("%s: %s", what, s.message());
+    return false;
+  }
+
   bool start() {
+    ServerSide in;
     net::Loop::Options o;
     o.io = world_.io();
     if (world_.tracing()) {
@@ -178,10 +205,10 @@ class Run {
       o.log.level = base::LogLevel::kDebug;
     }
     auto loop = net::Loop::make(o);
-    if (!loop.ok()) return world_.wrong("no loop: %s", loop.status().message()), false;
+    if (!loop.ok()) return cannot("no loop", loop.status());
     loop_ = *loop;
     auto made = server::Server::make(config_, o);
-    if (!made.ok()) return world_.wrong("no server: %s", made.status().message()), false;
+    if (!made.ok()) return cannot("no server", made.status());
     server_ = *made;
     static constexpr uint32_t kFlags[] = {0, ZCRPC_METHOD_SERVER_STREAM, ZCRPC_METHOD_CLIENT_STREAM, ZCRPC_METHOD_CLIENT_STREAM | ZCRPC_METHOD_SERVER_STREAM};
     for (size_t i = 0; i < 4; i++) {
@@ -191,15 +218,15 @@ class Run {
       methods_[i].flags = kFlags[i];
       server::Route r;
       r.method = &methods_[i];
-      if (!server_->set(r).ok()) return world_.wrong("no route"), false;
+      if (auto s = server_->set(r); !s.ok()) return cannot("no route", s);
     }
-    if (auto s = server_->listen("10.0.0.1:80"); !s.ok()) return world_.wrong("listen: %s", s.message()), false;
-    if (auto s = server_->attach(loop_, &hub_); !s.ok()) return world_.wrong("attach: %s", s.message()), false;
+    if (auto s = server_->listen("10.0.0.1:80"); !s.ok()) return cannot("listen", s);
+    if (auto s = server_->attach(loop_, &hub_); !s.ok()) return cannot("attach", s);
+    WorldSide out;
     make_clients();
     world_.at(weather_.drain_ns, [this] {
       world_.note("drain, grace %lld ms", static_cast<long long>(weather_.grace_ms));
-      server_->drain(weather_.grace_ms);
-      drained_by_ = world_.now() + weather_.grace_ms * kMs + 10 * kSecond;
+      drain();
       world_.after(weather_.grace_ms * kMs, [this] {
         for (auto& c : calls_) c->cut |= c->done < c->seen || !c->ended;
       });
@@ -215,6 +242,7 @@ class Run {
   }
 
   void turn() {
+    ServerSide in;
     if (auto s = loop_->begin(); !s.ok()) return world_.wrong("turn: %s", s.message());
     loop_->sleep(-1);
     while (rpc::Event* e = hub_.front()) {
@@ -223,12 +251,17 @@ class Run {
       hub_.release(e);
     }
     loop_->end();
+    WorldSide out;
     // Once nothing is left to do, the rest of the time may pass.
     if (!early_drain_ && all_ended()) {
       early_drain_ = true;
-      server_->drain(weather_.grace_ms);
-      drained_by_ = world_.now() + weather_.grace_ms * kMs + 10 * kSecond;
+      drain();
     }
+  }
+  void drain() {
+    drained_by_ = world_.now() + weather_.grace_ms * kMs + 10 * kSecond;
+    ServerSide in;
+    server_->drain(weather_.grace_ms);
   }
   bool all_ended() const {
     for (auto& c : calls_)
@@ -247,6 +280,7 @@ class Run {
       if (!h.ended) world_.wrong("call %u: no DONE", h.call->number);
     }
     held_.clear();
+    ServerSide in;
     server::Server::free(server_);
     while (rpc::Event* e = hub_.front()) {
       hub_.pop();
@@ -264,6 +298,7 @@ class Run {
   }
 
   void handle(rpc::Event* e) {
+    WorldSide out;
     if (e->record.kind == ZCRPC_EVENT_DRAINED) {
       world_.note("drained");
       drained_ = true;
@@ -354,11 +389,16 @@ class Run {
     h->call->replies_sent++;
   }
 
+  static size_t room(Handling* h) {
+    ServerSide in;
+    return h->handle->verbs->room(h->handle);
+  }
+
   void send_more(Handling* h) {
     Call* c = h->call;
     if (c->kind != Kind::kPull || h->ending) return;
-    while (c->replies_sent < c->replies) {
-      if (!c->flood && h->handle->verbs->room(h->handle) == 0) return;  // WRITABLE follows
+    while (c->replies_sent < c->replies && !h->ending) {
+      if (!c->flood && room(h) == 0) return;  // WRITABLE follows
       send_one(h);
     }
     finish(h);
@@ -379,12 +419,15 @@ class Run {
         world_.after(c->later_ns, [this, id] { from_outside(id); });
         return;
       }
-      case Way::kCancel:
+      case Way::kCancel: {
         c->finished = true;
+        ServerSide in;
         return h->handle->verbs->cancel(h->handle);
+      }
       case Way::kDrop: {
         if (h->handle->has(rpc::kDone)) return;
         c->finished = true;
+        ServerSide in;
         base::Status s(base::Code::kInternal, "");
         return h->handle->verbs->finish(h->handle, std::move(s));
       }
@@ -399,15 +442,18 @@ class Run {
       h.call->finished = true;
       h.call->finished_ns = world_.now();
       world_.note("call %u: its handler ends it with %d, on another thread", h.call->number, h.call->outcome);
+      ServerSide in;
       h.handle->verbs->finish(h.handle, base::Status(base::Code(h.call->outcome), "as planned"));
       return;
     }
+    ServerSide side;
     net::Inside in(loop_);
     if (!in) return world_.wrong("a sleeping loop cannot be entered");
     end(id);
   }
 
   void end(uint64_t id) {
+    WorldSide out;
     Handling* h = &held_[id];
     Call* c = h->call;
     if (h->handle->has(rpc::kDone)) return;
@@ -437,21 +483,37 @@ class Run {
   }
   void do_op(Handling* h, zcrpc_op* o, const std::string& bytes) {
     if (h->handle->has(rpc::kDone)) return;
+    ServerSide in;
     base::Buffer* b = nullptr;
     base::Slice s(bytes.data(), bytes.size());
-    if (o->kind == ZCRPC_OP_SEND && bytes.size() >= 4096 && dice_.once_in(2)) {
-      b = base::Buffer::make(bytes.size());
+    if (o->kind == ZCRPC_OP_SEND && bytes.size() >= 4096 && dice_.once_in(2)) b = base::Buffer::make(bytes.size());
+    if (b) {
       memcpy(b->writable(), bytes.data(), bytes.size());
       s = b->slice();
     }
     auto st = h->handle->verbs->op(h->handle, o, s, b, {});
-    if (!st.ok() && o->kind != ZCRPC_OP_SEND) world_.wrong("call %u: operation %d: %s", h->call->number, o->kind, st.message());
+    if (st.ok()) return;
+    if (b) b->release();
+    if (st.code() == base::Code::kResourceExhausted && world_.failed_allocations()) return give_up(h);
+    if (o->kind != ZCRPC_OP_SEND) world_.wrong("call %u: operation %d: %s", h->call->number, o->kind, st.message());
+  }
+
+  // A handler that was refused what it asked for, for want of memory.
+  void give_up(Handling* h) {
+    Call* c = h->call;
+    world_.note("call %u: its handler gives up for want of memory", c->number);
+    c->outcome = int(base::Code::kResourceExhausted);
+    c->finished = h->ending = true;
+    c->finished_ns = world_.now();
+    h->handle->verbs->finish(h->handle, base::Status::no_memory());
   }
 
   // ---- what must hold
 
   void judge() {
     for (auto& c : calls_) judge(*c);
+    // One allocation is for one connection: its neighbours have what they asked for.
+    if (world_.shortage.once() && world_.hurt() > 1) world_.wrong("one allocation failed, and %zu connections suffered", world_.hurt());
   }
 
   void judge(const Call& c) {
@@ -469,10 +531,10 @@ class Run {
     if (excused || c.refused) return;
     // Nobody disturbed it: what the handler said is what the client got.
     if (c.cut) return;
-    if (c.finished && c.code != c.outcome) world_.wrong("call %u: its handler ended it with %d, its client got %d", c.number, c.outcome, c.code);
+    if (c.finished && c.code != c.outcome) world_.complain(link, "call %u: its handler ended it with %d, its client got %d", c.number, c.outcome, c.code);
     if (!c.http2) return;  // HTTP/1.1 closes after some errors, and what was not answered goes elsewhere
-    if (all_ && c.begun && !c.seen && c.code != 4) world_.wrong("call %u was never handled", c.number);
-    if (all_ && !c.begun) world_.wrong("call %u could not begin", c.number);
+    if (all_ && c.begun && !c.seen && c.code != 4) world_.complain(link, "call %u was never handled", c.number);
+    if (all_ && !c.begun) world_.complain(link, "call %u could not begin", c.number);
   }
 
   World world_;
@@ -493,18 +555,13 @@ class Run {
 }  // namespace
 
 Outcome run(uint64_t seed, bool trace) {
-  long before = fail_malloc_live();
   Outcome o;
   {
     Run r(seed, trace);
     o = r.go();
   }
-  std::string why = std::move(o.why);
-  o.why.clear();
-  o.why.shrink_to_fit();
-  long left = fail_malloc_live() - before - (why.capacity() > 15 ? 1 : 0);
-  if (why.empty() && left) why = std::to_string(left) + " blocks of memory are left";
-  o.why = std::move(why);
+  if (size_t n = sim_memory_blocks(); n && o.why.empty()) o.why = std::to_string(n) + " blocks of memory are left, one of them of " + std::to_string(sim_memory_left()) + " bytes";
+  sim_memory_start(nullptr, nullptr);
   return o;
 }
 

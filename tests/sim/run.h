@@ -8,7 +8,8 @@ namespace sim {
 
 struct Outcome {
   std::string why;       // what does not hold; empty: all does
-  uint64_t turns = 0, calls = 0, answered = 0;
+  uint64_t turns = 0, calls = 0, answered = 0, allocations = 0, failed_allocations = 0;
+  size_t peak = 0;       // bytes that the server had allocated at once
 };
 
 Outcome run(uint64_t seed, bool trace);

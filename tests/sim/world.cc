@@ -75,6 +75,7 @@ World::~World() = default;
 
 void World::note(const char* format, ...) {
   if (!trace_) return;
+  WorldSide w;
   printf("%12.6f  ", double(now_ - 1000 * kSecond) / 1e9);
   va_list a;
   va_start(a, format);
@@ -84,6 +85,7 @@ void World::note(const char* format, ...) {
 }
 
 void World::wrong(const char* format, ...) {
+  WorldSide w;
   char text[512];
   va_list a;
   va_start(a, format);
@@ -91,6 +93,36 @@ void World::wrong(const char* format, ...) {
   va_end(a);
   note("WRONG: %s", text);
   if (why.empty()) why = text;
+}
+
+void World::complain(const Link* l, const char* format, ...) {
+  WorldSide w;
+  if (l->disturbed) return;
+  char text[512];
+  va_list a;
+  va_start(a, format);
+  vsnprintf(text, sizeof text, format, a);
+  va_end(a);
+  complain(l->number, text);
+}
+
+void World::complain(int who, const char* text) {
+  if (!failed_allocations_) return wrong("%s", text);
+  note("for want of memory: %s", text);
+  hurt_.insert(who);
+}
+
+void World::watch_memory() {
+  allocations_ = failed_allocations_ = 0;
+  sim_memory_start([](void* user, size_t size) -> int {
+    World* self = of(user);
+    uint64_t n = ++self->allocations_;
+    const Shortage& s = self->shortage;
+    if (!s.first || n < s.first || n > s.last || !self->chance_.once_in(s.one_in)) return 0;
+    self->failed_allocations_++;
+    self->note("allocation %llu, of %zu bytes, fails", static_cast<unsigned long long>(n), size);
+    return 1;
+  }, this);
 }
 
 void World::at(int64_t when_ns, std::function<void()> f) {
@@ -108,6 +140,7 @@ int World::open_descriptors() const {
 }
 
 int World::open(Descriptor::Kind kind, Link* l) {
+  WorldSide w;
   size_t i = 0;  // the lowest number that is free, as the kernel does: numbers come back soon
   while (i < descriptors_.size() && descriptors_[i].kind != Descriptor::kFree) i++;
   if (i == descriptors_.size()) descriptors_.emplace_back();
@@ -235,6 +268,7 @@ void World::stall(Link* l, bool up, int64_t ns) { (up ? l->up : l->down).stalled
 // ---- the server's system calls
 
 int World::io_accept(int fd, sockaddr* a, socklen_t* n) {
+  WorldSide w;
   if (!get(fd, Descriptor::kListener, "accept")) return -EBADF;
   if (backlog_.empty()) return -EAGAIN;
   if (hits(faults.accept)) {
@@ -260,6 +294,7 @@ int World::io_accept(int fd, sockaddr* a, socklen_t* n) {
 }
 
 int64_t World::io_recv(int fd, void* p, size_t n) {
+  WorldSide w;
   Descriptor* d = get(fd, Descriptor::kLink, "recv");
   if (!d) return -EBADF;
   Link* l = d->link;
@@ -288,6 +323,7 @@ int64_t World::io_recv(int fd, void* p, size_t n) {
 }
 
 int64_t World::io_sendv(int fd, const iovec* v, size_t count) {
+  WorldSide w;
   Descriptor* d = get(fd, Descriptor::kLink, "send");
   if (!d) return -EBADF;
   Link* l = d->link;
@@ -313,6 +349,7 @@ int64_t World::io_sendv(int fd, const iovec* v, size_t count) {
 }
 
 int World::io_shutdown(int fd) {
+  WorldSide w;
   Descriptor* d = get(fd, Descriptor::kLink, "shutdown");
   if (!d) return -EBADF;
   moved();
@@ -327,6 +364,7 @@ int World::io_shutdown(int fd) {
 }
 
 void World::io_close(int fd) {
+  WorldSide w;
   size_t i = size_t(fd - kFirst);
   if (fd < kFirst || i >= descriptors_.size() || descriptors_[i].kind == Descriptor::kFree) return wrong("close of descriptor %d, which is not open", fd);
   moved();
@@ -357,6 +395,7 @@ void World::io_close(int fd) {
 }
 
 int World::io_ctl(int op, int fd, epoll_event* e) {
+  WorldSide w;
   if (op == EPOLL_CTL_DEL) {
     if (!watches_.erase(fd)) wrong("descriptor %d was not watched", fd);
     return 0;
@@ -404,6 +443,7 @@ void World::pass(int64_t ns) {
 }
 
 int World::io_wait(epoll_event* e, int max, int timeout_ms) {
+  WorldSide w;
   turns_++;
   most_barren_ = std::max(most_barren_, ++barren_);
   if (barren_ > kBarren) {

@@ -8,11 +8,13 @@
 #include <map>
 #include <memory>
 #include <queue>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "net/io.h"
+#include "sim/memory.h"
 
 namespace sim {
 
@@ -81,6 +83,14 @@ struct Faults {                  // one in so many; 0: never
   int64_t latency_ms = 0, stall_ms = 0;
 };
 
+// Memory that the server asks for and does not get.
+struct Shortage {
+  uint64_t first = 0;              // the number of the first allocation that fails; 0: none does
+  uint64_t last = 0;               // of the last one that may
+  uint64_t one_in = 1;             // so many of those fail
+  bool once() const { return first && first == last; }
+};
+
 class World {
  public:
   World(uint64_t seed, bool trace);
@@ -92,6 +102,10 @@ class World {
   int64_t now() const { return now_; }
   Chance& chance() { return chance_; }
   Faults faults;
+  Shortage shortage;
+  // Counts the server's allocations from now on, and has some of them fail.
+  void watch_memory();
+  uint64_t failed_allocations() const { return failed_allocations_; }
   bool tracing() const { return trace_; }
   void note(const char* format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -119,6 +133,10 @@ class World {
   int open_descriptors() const;
   std::string why;                             // what the server did that it must not; empty: nothing
   void wrong(const char* format, ...) __attribute__((format(printf, 2, 3)));
+  // Wrong, unless the link was disturbed. If memory had run out, it is noted: one failure may hurt one connection.
+  void complain(const Link* l, const char* format, ...) __attribute__((format(printf, 3, 4)));
+  void complain(int who, const char* text);
+  size_t hurt() const { return hurt_.size(); }
   // What is left to happen when the server has gone.
   void pass(int64_t ns);
 
@@ -171,6 +189,8 @@ class World {
   int listener_ = -1;
   bool asleep_ = false;
   uint64_t turns_ = 0, barren_ = 0, most_barren_ = 0;
+  uint64_t allocations_ = 0, failed_allocations_ = 0;
+  std::set<int> hurt_;             // numbers of links
 };
 
 }  // namespace sim
