@@ -109,11 +109,16 @@ struct H2Glue {
     H2Session* s = session(user);
     if (f->hd.type != NGHTTP2_HEADERS || f->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     // What a GOAWAY that has yet to leave says is not to be served, is not served.
+    // A drain that begins with this stream includes it.
+    const int32_t before = s->last_id_;
+    if (!s->said_last_) s->last_id_ = f->hd.stream_id;
     H2Stream* st = s->said_last_ ? nullptr : events(s).begin(s, s->user_);
-    if (!st) return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_REFUSED_STREAM) == NGHTTP2_ERR_NOMEM
-                        ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    if (!st) {
+      s->last_id_ = before;
+      return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_REFUSED_STREAM) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    }
     *st = H2Stream();
-    st->id_ = s->last_id_ = f->hd.stream_id;
+    st->id_ = f->hd.stream_id;
     st->begun_ns_ = s->now_ns_;
     st->frames_.start(s->context_->settings_.stream_frame_burst, s->now_ns_);
     s->useless_ -= 3;  // it explains itself and two more

@@ -391,8 +391,19 @@ void Connection::reset(ServerCall* c, uint32_t code) {
     // The answers before it still go out; that this one is cut, the connection's end says.
     linger_due_ns_ = later(worker_->loop()->now(), worker_->config().linger_ms);
     expect_by(linger_due_ns_);
+    cut_left_ = out_.size();
     end_when_sent();
   }
+}
+
+// What was sent before a cut is waited for while the peer goes on taking it.
+bool Connection::takes_the_rest(int64_t now) {
+  const Config& config = worker_->config();
+  size_t due = size_t(config.body_rate * config.linger_ms / 1000);
+  if (!ending_ || shut_ || out_.size() + due > cut_left_) return false;
+  cut_left_ = out_.size();
+  linger_due_ns_ = later(now, config.linger_ms);
+  return true;
 }
 
 void Connection::drain(bool patient) {
@@ -538,11 +549,11 @@ int64_t Connection::check(int64_t now) {
     due_next = std::min(due_next, due);
     return false;
   };
-  if (late(linger_due_ns_) || late(stalled_ns_)) {
+  if ((late(linger_due_ns_) && !takes_the_rest(now)) || late(stalled_ns_)) {
     close();
     return kNever;
   }
-  if (ending_) return due_next;
+  if (ending_) return std::min(due_next, linger_due_ns_ ? linger_due_ns_ : kNever);
   // head_due_ns_ is 0 from the first head on, so that a connection of which only an empty line has come is not settled.
   bool settled = protocol_ == Protocol::kHttp2 ? saw_settings_ : protocol_ == Protocol::kHttp1 && !parser_.in_head() && head_due_ns_ == 0;
   if (!settled && late(head_due_ns_)) {

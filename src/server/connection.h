@@ -102,6 +102,7 @@ class Connection {
   void send();
   void end_when_sent();                    // what is queued is the last word
   void shut_down();
+  bool takes_the_rest(int64_t now);        // since it was looked at last
   bool update_interest();
   void grow_old();
   void count_request();
@@ -156,6 +157,7 @@ class Connection {
   ServerCall *calls_ = nullptr, *orphans_ = nullptr;
   size_t running_ = 0;
   size_t held_in_ = 0, most_held_;
+  size_t cut_left_ = 0;                    // of what lay before a cut, when it was looked at last
   bool pumps_ = false;                     // a call has something for us at the next flush
   http::Output out_;
   void count_copies();

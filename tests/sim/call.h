@@ -25,10 +25,12 @@ struct Call {
   int64_t timeout_ms = -1;
   int64_t cancel_ns = -1;        // the client gives up so long after its beginning
   bool flood = false;            // the handler sends without asking for room
+  bool heavy = false;            // streams more than anybody may hold
 
   // The client's side.
   bool begun = false, canceled = false, half_closed = false;
   int ended = 0;
+  int64_t ended_ns = 0;
   bool cut = false;              // its time ran out: the drain's, or the server's patience
   int code = kNothing;           // kNothing: the transport ended it
   int replies_got = 0;

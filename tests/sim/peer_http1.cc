@@ -8,6 +8,7 @@ namespace sim {
 
 void Client::end(Call* c) {
   c->ended++;
+  c->ended_ns = world_->now();
   world_->note("call %u ends for its client: code %d, %d replies%s", c->number, c->code, c->replies_got, c->wrong_bytes ? ", WRONG BYTES" : "");
 }
 

@@ -48,6 +48,7 @@ class Run {
     o.allocations = sim_memory_count();
     o.failed_allocations = world_.failed_allocations();
     o.peak = sim_memory_peak();
+    o.bound = memory_bound();
     o.calls = calls_.size();
     for (auto& c : calls_) o.answered += c->code == 0;
     return o;
@@ -100,6 +101,7 @@ class Run {
     }
     config_.max_streams = uint32_t(dice_.of<int>({1, 3, 100, 100}));
     config_.max_age_ms = weather_.calm && dice_.once_in(2) ? -1 : dice_.of<int64_t>({-1, 300, 2000, 30'000});
+    if (config_.max_age_ms >= 0) config_.age_grace_ms = dice_.of<int64_t>({-1, -1, 0, 500, 5000});
     config_.idle_ms = dice_.of<int64_t>({1000, 300'000, 300'000});
     config_.lame_duck_ms = dice_.of<int64_t>({0, 0, 500});
     config_.proxy_protocol = dice_.once_in(10);
@@ -113,7 +115,8 @@ class Run {
       weather_.grace_ms = 600'000;
       all_ = true;
     }
-    if (few_ || (config_.max_age_ms >= 0 && config_.max_age_ms < 10'000)) all_ = false;
+    if (few_ || (config_.max_age_ms >= 0 && (config_.max_age_ms < 10'000 || config_.age_grace_ms >= 0))) all_ = false;
+    heavy_ = dice_.once_in(100);
     plan_shortage();
   }
 
@@ -141,6 +144,13 @@ class Run {
       c->early = int(dice_.below(uint64_t(c->requests) + 1));
       if (c->kind == Kind::kChat) c->replies = c->early;
     }
+    if (heavy_ && http2 && (c->kind == Kind::kPull || c->kind == Kind::kPush)) {
+      c->heavy = true;
+      (c->kind == Kind::kPull ? c->replies : c->requests) = int(dice_.between(50, 200));
+      (c->kind == Kind::kPull ? c->reply_size : c->request_size) = size_t(dice_.between(5000, 20'000));
+      c->early = -1;
+      c->flood = false;
+    }
     if (!weather_.calm) {
       if (dice_.once_in(8)) c->way = Way(dice_.between(3, 5));
       if (dice_.once_in(6)) c->timeout_ms = dice_.of<int64_t>({0, 1, 50, 1000, 9'999'999});
@@ -159,6 +169,7 @@ class Run {
       m.chunk = dice_.of<size_t>({65536, 1000, 100});
       m.slow_window = dice_.once_in(3);
       m.window = uint32_t(dice_.of<int>({65535, 1 << 20, slow_ ? 5000 : 1000, 5000}));
+      if (heavy_) m.read_most = std::max<size_t>(m.read_most, 1000), m.chunk = std::max<size_t>(m.chunk, 1000);
       // Slower than the least rate, and the server lets it go.
       if (m.window == 1000 || m.chunk == 100 || m.read_most == 60) m.think_ms = std::min<int64_t>(m.think_ms, 1);
       m.ping = dice_.of<uint64_t>({0, 10});
@@ -512,8 +523,37 @@ class Run {
 
   void judge() {
     for (auto& c : calls_) judge(*c);
+    for (auto& client : clients_)
+      if (client->link) judge(*client->link);
+    if (sim_memory_peak() > memory_bound()) world_.wrong("%zu bytes were allocated at once, and %zu should do", sim_memory_peak(), memory_bound());
     // One allocation is for one connection: its neighbours have what they asked for.
     if (world_.shortage.once() && world_.hurt() > 1) world_.wrong("one allocation failed, and %zu connections suffered", world_.hurt());
+  }
+
+  // The most that the server may have allocated at once: what it has anyway, what the limits give a connection and a
+  // stream, and the messages of calls. How long streams are does not matter, unless their handler asks for no room.
+  size_t memory_bound() const {
+    constexpr size_t kServer = 640 << 10, kLink = 48 << 10, kCall = 12 << 10, kRoom = 2 * server::StreamState::kRoom;
+    size_t bound = kServer + world_.most_links() * (kLink + config_.high_water);
+    for (auto& c : calls_) {
+      if (!c->begun) continue;
+      size_t in = size_t(c->requests) * c->request_size, out = size_t(c->replies) * c->reply_size;
+      if (c->requests_stream()) in = std::min<size_t>(in, http::H2Settings().stream_window) + c->request_size;
+      if (c->answers_stream() && !c->flood) out = std::min<size_t>(out, kRoom) + c->reply_size;
+      bound += kCall + in + out;
+    }
+    return bound;
+  }
+
+  // Whether an age and its grace may have cut what the client saw end then.
+  bool outlived(const Link& l, int64_t when_ns) const {
+    return config_.max_age_ms >= 0 && config_.age_grace_ms >= 0 && when_ns - l.accepted_ns >= (config_.max_age_ms * 9 / 10 + config_.age_grace_ms) * kMs;
+  }
+
+  void judge(const Link& l) {
+    if (!l.accepted || l.disturbed || l.stalled_ns || excuse_time_ || slow_ || config_.max_age_ms < 0 || config_.age_grace_ms < 0) return;
+    int64_t most = (config_.max_age_ms * 11 / 10 + config_.age_grace_ms) * kMs + 40 * kSecond;
+    if (l.closed_ns - l.accepted_ns > most) world_.wrong("link %d lived for %lld ms", l.number, static_cast<long long>((l.closed_ns - l.accepted_ns) / kMs));
   }
 
   void judge(const Call& c) {
@@ -530,7 +570,7 @@ class Run {
     bool excused = !link || link->disturbed || c.canceled || c.timeout_ms >= 0 || excuse_time_ || c.way >= Way::kNever;
     if (excused || c.refused) return;
     // Nobody disturbed it: what the handler said is what the client got.
-    if (c.cut) return;
+    if (c.cut || ((c.code == 14 || c.code == Call::kNothing) && outlived(*link, c.ended_ns))) return;
     if (c.finished && c.code != c.outcome) world_.complain(link, "call %u: its handler ended it with %d, its client got %d", c.number, c.outcome, c.code);
     if (!c.http2) return;  // HTTP/1.1 closes after some errors, and what was not answered goes elsewhere
     if (all_ && c.begun && !c.seen && c.code != 4) world_.complain(link, "call %u was never handled", c.number);
@@ -541,7 +581,7 @@ class Run {
   Chance& dice_;
   Weather weather_;
   server::Config config_;
-  bool all_ = false, few_ = false, slow_ = false, excuse_time_ = false, early_drain_ = false, drained_ = false;
+  bool all_ = false, few_ = false, slow_ = false, excuse_time_ = false, early_drain_ = false, heavy_ = false, drained_ = false;
   int64_t drained_by_ = INT64_MAX;
   std::vector<std::unique_ptr<Call>> calls_;
   std::vector<std::unique_ptr<Client>> clients_;

@@ -282,6 +282,8 @@ int World::io_accept(int fd, sockaddr* a, socklen_t* n) {
   backlog_.erase(backlog_.begin() + long(i));
   moved();
   l->accepted = true;
+  l->accepted_ns = now_;
+  most_links_ = std::max(most_links_, ++open_links_);
   l->fd = open(Descriptor::kLink, l);
   sockaddr_in v4{};
   v4.sin_family = AF_INET;
@@ -380,6 +382,8 @@ void World::io_close(int fd) {
     Link* l = descriptors_[i].link;
     note("link %d is closed by the server%s", l->number, l->up.readable() ? ", with bytes unread" : "");
     l->server_closed = true;
+    l->closed_ns = now_;
+    open_links_--;
     l->fd = -1;
     // It has waited long enough for its last word to be read.
     if (l->fin_ns && now_ - l->fin_ns >= 900 * kMs) l->disturbed = true;

@@ -74,6 +74,7 @@ struct Link {
   bool garbled = false;          // the peer has said nonsense: bytes mean nothing any more
   bool step_due = false;
   int64_t stalled_ns = 0;        // in all
+  int64_t accepted_ns = 0, closed_ns = 0;  // by the server
   int64_t fin_ns = 0;            // the server has said all
   Peer* peer = nullptr;
 };
@@ -136,6 +137,7 @@ class World {
   // Wrong, unless the link was disturbed. If memory had run out, it is noted: one failure may hurt one connection.
   void complain(const Link* l, const char* format, ...) __attribute__((format(printf, 3, 4)));
   void complain(int who, const char* text);
+  size_t most_links() const { return most_links_; }  // that the server had open at once
   size_t hurt() const { return hurt_.size(); }
   // What is left to happen when the server has gone.
   void pass(int64_t ns);
@@ -190,6 +192,7 @@ class World {
   bool asleep_ = false;
   uint64_t turns_ = 0, barren_ = 0, most_barren_ = 0;
   uint64_t allocations_ = 0, failed_allocations_ = 0;
+  size_t open_links_ = 0, most_links_ = 0;
   std::set<int> hurt_;             // numbers of links
 };
 

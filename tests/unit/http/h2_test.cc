@@ -44,6 +44,7 @@ struct Server {
   H2Session* session = nullptr;
   Call calls[300];
   size_t begun = 0, refuse_from = SIZE_MAX;
+  bool drain_at_once = false;
   bool fail_header = false, quiet = false;  // quiet: no strings, so that nothing of the test allocates
   uint64_t pings = 0, ping_acks = 0;
   void (*on_headers)(Server*, Call*) = nullptr;
@@ -58,6 +59,7 @@ H2Stream* begin(H2Session*, void* user) {
     s->begun++;
     if (!s->quiet) c = Call();
     c.in_use = true;
+    if (s->drain_at_once) s->session->drain_now();
     return &c;
   }
   return nullptr;
@@ -587,6 +589,18 @@ void a_call_is_served_behind_a_goaway_that_disowns_it(void**) {
   assert_int_equal(r.client.goaways.back().first, first);
 }
 
+// Found by the simulation, seed 108959 (then): the last request that a connection may have begins its drain, for whose
+// notice there was no memory.
+void a_drain_that_begins_with_a_call_disowns_it(void**) {
+  Rig r;
+  r.server.drain_at_once = true;
+  int32_t id = r.request("");
+  r.settle();
+  assert_int_equal(r.server.begun, 1);
+  assert_int_equal(r.client.goaways.back().first, id);
+  assert_false(r.client.seen[id].closed);
+}
+
 void a_cancel_is_not_told(void**) {
   Rig r;
   int32_t id = r.request("");
@@ -752,6 +766,7 @@ int main() {
       cmocka_unit_test(honest_cancels_are_taken_for_an_attack),
       cmocka_unit_test(a_goaway_disowns_a_call_that_runs),
       cmocka_unit_test(a_call_is_served_behind_a_goaway_that_disowns_it),
+      cmocka_unit_test(a_drain_that_begins_with_a_call_disowns_it),
       cmocka_unit_test(a_cancel_is_not_told),
       cmocka_unit_test(an_early_answer_waits_for_the_request),
       cmocka_unit_test(messages_that_come_later_are_lost),

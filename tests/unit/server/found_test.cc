@@ -110,6 +110,51 @@ void a_cancel_takes_the_answers_before_it_along(void**) {
   h.stop();
 }
 
+// Seed 144219 (then): the answers before a canceled call were cut after a second, though their client was still taking them.
+void a_cancel_cuts_answers_that_are_being_taken(void**) {
+  static int64_t next;
+  static net::Io slow = *net::system_io();  // 500 bytes each 20 ms
+  next = 0;
+  slow.send = [](void*, int fd, const void* p, size_t n) -> int64_t {
+    if (ms_now() < next) return -EAGAIN;
+    next = ms_now() + 20;
+    return net::system_io()->send(nullptr, fd, p, n > 500 ? 500 : n);
+  };
+  slow.sendv = [](void* u, int fd, const iovec* v, size_t) { return slow.send(u, fd, v->iov_base, v->iov_len); };
+  Harness h;
+  server::Config c;
+  c.linger_ms = 100;
+  assert_true(h.start(&slow, c).ok());
+  int fd = dial(h.port);
+  std::string body = message(10'000);
+  say(fd, post(body) + post("\x0a\x01y"));
+  std::string got;
+  bool closed = false;
+  int seen = 0;
+  for (int64_t limit = ms_now() + 5000; ms_now() < limit && !closed;) {
+    assert_true(h.loop->begin().ok());
+    h.loop->sleep(1);
+    while (rpc::Event* e = h.hub.front()) {
+      h.hub.pop();
+      if (e->record.kind == ZCRPC_EVENT_REQUEST) {
+        if (seen++ == 0) h.do_op(e);
+        else e->call->verbs->cancel(e->call);
+      }
+      h.hub.release(e);
+    }
+    h.loop->end();
+    char b[4096];
+    ssize_t n = recv(fd, b, sizeof b, MSG_DONTWAIT);
+    if (n > 0) got.append(b, size_t(n));
+    closed = n == 0 || (n < 0 && errno != EAGAIN);
+  }
+  assert_int_equal(seen, 2);
+  assert_true(closed);
+  assert_true(got.starts_with("HTTP/1.1 200 OK") && got.ends_with(body));
+  close(fd);
+  h.stop();
+}
+
 // Seed 220: a connection that had said its last word was told to drain, wrote on, and closed in the middle of lingering.
 void a_drain_speaks_after_the_last_word(void**) {
   Harness h;
@@ -142,6 +187,7 @@ int main() {
       cmocka_unit_test(a_drained_output_leaves_the_loop_spinning),
       cmocka_unit_test(a_reset_while_nothing_is_read_keeps_the_loop_spinning),
       cmocka_unit_test(a_cancel_takes_the_answers_before_it_along),
+      cmocka_unit_test(a_cancel_cuts_answers_that_are_being_taken),
       cmocka_unit_test(a_drain_speaks_after_the_last_word),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
