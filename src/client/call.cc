@@ -52,6 +52,7 @@ const rpc::Verbs UnaryCall::kVerbs = {
     .reply_http = nullptr,
     .unreferenced = UnaryCall::unreferenced,
     .set_compression = nullptr,
+    .threw = UnaryCall::threw,
     .forked = UnaryCall::forked,
 };
 
@@ -132,6 +133,13 @@ void UnaryCall::unreferenced(rpc::Call* call) {
   if (s == State::kNew || s == State::kEnded) return destroy(c);
   if (c->channel_->forked()) return c->drop_.run(&c->drop_);
   c->channel_->run_inside(&c->drop_);
+}
+
+// Its DONE was the only event: there is nothing to end.
+void UnaryCall::threw(rpc::Call* call, std::string_view what) {
+  auto* c = static_cast<UnaryCall*>(call);
+  std::string_view path = c->method->path;
+  c->channel_->loop()->log().format(base::LogLevel::kError, "%.*s: the function of a call threw: %.*s", int(path.size()), path.data(), int(what.size()), what.data());
 }
 
 bool UnaryCall::forked(const rpc::Call* call) {

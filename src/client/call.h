@@ -44,6 +44,7 @@ class UnaryCall : public rpc::Call, private HttpSink {
   static void info(const rpc::Call* c, zcrpc_call_info* out);
   static base::Status op(rpc::Call* c, const zcrpc_op* op, base::Slice message, base::Buffer* buffer, base::Slice meta);
   static void unreferenced(rpc::Call* c);
+  static void threw(rpc::Call* c, std::string_view what);
   static bool forked(const rpc::Call* c);
   static const rpc::Verbs kVerbs;
 

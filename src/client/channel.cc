@@ -3,6 +3,7 @@
 #include <new>
 
 #include "client/call.h"
+#include "rpc/thrown.h"
 
 namespace zcrpc::client {
 
@@ -11,6 +12,7 @@ using base::Result;
 using base::Status;
 
 Result<Channel*> Channel::make(net::Loop* loop, rpc::Hub* hub, std::string_view target, const ChannelConfig& config) {
+  rpc::Thrown::prepare();
   const base::Allocator* a = loop ? loop->allocator() : base::default_allocator();
   void* p = a->alloc(sizeof(Channel), a->user);
   if (!p) return Status::no_memory();

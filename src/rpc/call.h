@@ -63,6 +63,8 @@ struct Verbs {
   void (*unreferenced)(Call* c);                              // the last reference has gone
   // How what is sent from now on is compressed: "" as the options say, "identity" not at all, or a coding.
   base::Status (*set_compression)(Call* c, std::string_view name);
+  // [inside] fn threw, at the event that it was called with. Never null.
+  void (*threw)(Call* c, std::string_view what);
   bool (*forked)(const Call* c);                              // never null: this process inherited the call by fork
 };
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "rpc/thrown.h"
+
 namespace zcrpc::rpc {
 
 // An id is the place in the table, plus 1, in the low 24 bits, and above it a generation that grows with each call
@@ -88,8 +90,10 @@ void Hub::run(bool deliver) {
     record.call = c->id;
     record.tag = c->tag;
     c->delivering = e;
-    c->fn(reinterpret_cast<zcrpc_call*>(c), &record, reinterpret_cast<const zcrpc_view*>(e->message), c->fn_user);
+    Thrown thrown;
+    bool good = came_back([&] { c->fn(reinterpret_cast<zcrpc_call*>(c), &record, reinterpret_cast<const zcrpc_view*>(e->message), c->fn_user); }, &thrown);
     c->delivering = nullptr;
+    if (!good) [[unlikely]] c->verbs->threw(c, thrown.what());
     release(e);
   }
   head_ = kept_head;

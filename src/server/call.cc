@@ -5,6 +5,7 @@
 #include <new>
 
 #include "json/json.h"
+#include "rpc/thrown.h"
 #include "server/errors.h"
 #include "server/server.h"
 #include "view/view.h"
@@ -44,6 +45,7 @@ const rpc::Verbs ServerCall::kVerbs = {
     .reply_http = ServerCall::reply_http,
     .unreferenced = ServerCall::unreferenced,
     .set_compression = ServerCall::set_compression,
+    .threw = ServerCall::threw,
     .forked = ServerCall::forked,
 };
 
@@ -335,8 +337,13 @@ void ServerCall::call_handler() {
     refs.store(1, std::memory_order_relaxed);
   }
   const Route* r = route_;
-  zcrpc_code code = r->fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(this)), reinterpret_cast<const zcrpc_view*>(view_),
-                          reinterpret_cast<zcrpc_encoder*>(own_encoder_), r->user);
+  zcrpc_code code = ZCRPC_INTERNAL;
+  rpc::Thrown thrown;
+  bool good = rpc::came_back([&] {
+    code = r->fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(this)), reinterpret_cast<const zcrpc_view*>(view_),
+                 reinterpret_cast<zcrpc_encoder*>(own_encoder_), r->user);
+  }, &thrown);
+  if (!good) [[unlikely]] log_thrown("handler", thrown.what());
   if (code != ZCRPC_PENDING && !finished_.exchange(true)) {
     if (code != ZCRPC_OK) {
       bool known = code >= ZCRPC_CANCELED && code <= ZCRPC_UNAUTHENTICATED;
@@ -347,6 +354,19 @@ void ServerCall::call_handler() {
   // What was received stays readable for whoever has retained the call.
   if (refs.load(std::memory_order_acquire) > 1) keep_block();
   if (refs.fetch_sub(1, std::memory_order_acq_rel) == 1) settle();
+}
+
+// Its text is for the log alone.
+void ServerCall::log_thrown(const char* who, std::string_view what) const {
+  worker_->log().format(base::LogLevel::kError, "%.*s: the %s threw: %.*s", int(request_.path().size()), request_.path().data(), who, int(what.size()), what.data());
+}
+
+void ServerCall::threw(rpc::Call* call, std::string_view what) {
+  auto* c = static_cast<ServerCall*>(call);
+  c->log_thrown("handler", what);
+  if (c->finished_.exchange(true)) return;
+  c->outcome_ = Status(Code::kInternal, "");
+  c->complete();
 }
 
 void ServerCall::queue_request() {

@@ -111,6 +111,7 @@ class ServerCall : public rpc::Call {
   static base::Status send_bytes(rpc::Call* c, base::Slice bytes, base::Buffer* buffer);
   static base::Status reply_http(rpc::Call* c, const zcrpc_http& reply);
   static void unreferenced(rpc::Call* c);
+  static void threw(rpc::Call* c, std::string_view what);
   static bool forked(const rpc::Call* c);
 
   static void finish_inside(ServerCall* c);
@@ -131,6 +132,7 @@ class ServerCall : public rpc::Call {
   bool late() const;
   void set_message(rpc::Event* e, base::Slice message);
   void call_handler();
+  void log_thrown(const char* who, std::string_view what) const;
   void queue_request();
   void keep_block();
   void complete();                     // [inside] outcome_ becomes the answer

@@ -1,6 +1,7 @@
 // Interceptors: what they are told, and what their answers do.
 #include <charconv>
 
+#include "rpc/thrown.h"
 #include "server/call.h"
 #include "server/worker.h"
 
@@ -14,7 +15,12 @@ bool ServerCall::intercept(const zcrpc_event& e, schema::View message) {
   for (uint32_t i = 0; i < all.count; i++) {
     if (e.kind == ZCRPC_EVENT_HEADERS) intercepted_ = i + 1;
     const Interceptor& one = all.items()[i];
-    zcrpc_code code = one.fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(this)), &e, reinterpret_cast<const zcrpc_view*>(message), one.user);
+    zcrpc_code code = ZCRPC_INTERNAL;
+    rpc::Thrown thrown;
+    bool good = rpc::came_back([&] {
+      code = one.fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(this)), &e, reinterpret_cast<const zcrpc_view*>(message), one.user);
+    }, &thrown);
+    if (!good) [[unlikely]] log_thrown("interceptor", thrown.what());
     if (code != ZCRPC_OK && !finished_.exchange(true)) {
       bool known = code >= ZCRPC_CANCELED && code <= ZCRPC_UNAUTHENTICATED;
       outcome_ = Status(known ? Code(code) : Code::kInternal, "");
@@ -76,7 +82,9 @@ bool ServerCall::before_done(rpc::Event* e) {
   zcrpc_event r = numbered(e);
   for (uint32_t i = c->intercepted_; i-- > 0;) {
     const Interceptor& one = c->route_->interceptors->items()[i];
-    (void)one.fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(c)), &r, nullptr, one.user);
+    rpc::Thrown thrown;
+    bool good = rpc::came_back([&] { (void)one.fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(c)), &r, nullptr, one.user); }, &thrown);
+    if (!good) [[unlikely]] c->log_thrown("interceptor", thrown.what());
   }
   if (c->worker_->config().observe.fn) c->observe();
   return c->events_ && !c->unheard_;
@@ -142,7 +150,8 @@ void ServerCall::observe() {
   r.size_in = stream_in_ ? i.bytes_in : size_in_;
   r.size_out = stream_out_ ? stream_->size_out.load(std::memory_order_relaxed) : size_out_;
   const Observer& o = worker_->config().observe;
-  o.fn(&r, o.user);
+  rpc::Thrown thrown;
+  if (!rpc::came_back([&] { o.fn(&r, o.user); }, &thrown)) [[unlikely]] log_thrown("observer", thrown.what());
 }
 
 }  // namespace zcrpc::server

@@ -1,6 +1,7 @@
 // Requests that are no calls, and their answers; preflights of browsers; messages that are bytes.
 #include <new>
 
+#include "rpc/thrown.h"
 #include "server/call.h"
 #include "server/server.h"
 
@@ -76,7 +77,9 @@ void ServerCall::dispatch_plain() {
   h.headers = slice("");
   h.body = slice(message_.text());
   refs.store(1, std::memory_order_relaxed);
-  route_->http_fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(this)), &h, route_->user);
+  rpc::Thrown thrown;
+  bool good = rpc::came_back([&] { route_->http_fn(reinterpret_cast<zcrpc_call*>(static_cast<rpc::Call*>(this)), &h, route_->user); }, &thrown);
+  if (!good) [[unlikely]] threw(this, thrown.what());
   // What was received stays readable for whoever has retained the call.
   if (refs.load(std::memory_order_acquire) > 1) keep_block();
   if (refs.fetch_sub(1, std::memory_order_acq_rel) == 1) settle();

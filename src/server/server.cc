@@ -10,6 +10,7 @@
 #include <new>
 
 #include "net/proxy.h"
+#include "rpc/thrown.h"
 #include "server/services.h"
 
 namespace zcrpc::server {
@@ -45,6 +46,7 @@ struct Server::Thread {
 };
 
 Result<Server*> Server::make(const Config& c, const net::Loop::Options& loops) {
+  rpc::Thrown::prepare();
   auto* s = new (std::nothrow) Server(c, loops);
   if (!s) return Status::no_memory();
   Status ready = s->fork_.init();

@@ -1,4 +1,4 @@
-/* interop-server [--listen ADDRESS] [--age MS] [--age-grace MS] [--grace MS] [--certificate FILE]: interop.v1.Interop, for
+/* interop-server [--listen ADDRESS] [--age MS] [--grace MS] [--lame-duck MS] [--certificate FILE] [--cors ORIGINS]: interop.v1.Interop, for
  * other people's clients. Says where it listens; on SIGTERM it drains and exits 0. */
 #include <pthread.h>
 #include <signal.h>
@@ -242,6 +242,12 @@ int main(int argc, char **argv) {
       grace_ms = atoi(argv[i + 1]);
     } else if (!strcmp(argv[i], "--age")) {
       code = zcrpc_options_set_int(o, ZCRPC_SERVER_MAX_CONNECTION_AGE, atoi(argv[i + 1]), &err);
+    } else if (!strcmp(argv[i], "--lame-duck")) {
+      code = zcrpc_options_set_int(o, ZCRPC_SERVER_LAME_DUCK, atoi(argv[i + 1]), &err);
+    } else if (!strcmp(argv[i], "--cors")) {
+      code = zcrpc_options_set_string(o, ZCRPC_SERVER_CORS_ORIGINS, argv[i + 1], &err);
+      if (!code) code = zcrpc_options_set_string(o, ZCRPC_SERVER_CORS_HEADERS, "x-interop, x-interop-bin", &err);
+      if (!code) code = zcrpc_options_set_string(o, ZCRPC_SERVER_CORS_EXPOSE, "x-interop, trailer-x-interop-bin", &err);
     } else if (!strcmp(argv[i], "--certificate")) {
       if (!(code = zcrpc_options_set_string(with, ZCRPC_TLS_CERTIFICATE, argv[i + 1], &err)) && !(tls = zcrpc_tls_new(with, &err)))
         code = ZCRPC_INVALID_ARGUMENT;
@@ -251,7 +257,7 @@ int main(int argc, char **argv) {
     if (code) goto out;
   }
   if (i != argc) {
-    fprintf(stderr, "usage: interop-server [--listen ADDRESS] [--age MS] [--grace MS] [--certificate FILE]\n");
+    fprintf(stderr, "usage: interop-server [--listen ADDRESS] [--age MS] [--grace MS] [--lame-duck MS] [--certificate FILE] [--cors ORIGINS]\n");
     return 2;
   }
   if (!(server = zcrpc_server_new(o, &err)) || interop_v1_Interop_register(server, &service, &err) ||

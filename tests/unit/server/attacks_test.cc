@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "unit/server/frames.h"
 #include "unit/server/harness.h"
 
 #include "support/cmocka.h"
@@ -32,36 +33,6 @@ double cpu_ms() {
   timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return double(t.tv_sec) * 1e3 + double(t.tv_nsec) / 1e6;
-}
-
-// ---- frames
-
-enum : uint8_t { kData, kHeaders, kPriority, kReset, kSettings, kPushPromise, kPing, kGoaway, kWindow, kContinuation };
-constexpr uint8_t kEndStream = 1, kEndHeaders = 4;
-
-std::string be32(uint32_t v) {
-  return {char(v >> 24), char(v >> 16), char(v >> 8), char(v)};
-}
-std::string frame(uint8_t type, uint8_t flags, uint32_t id, std::string_view payload = {}) {
-  std::string s = be32(uint32_t(payload.size()) << 8 | type);
-  s.push_back(char(flags));
-  return s + be32(id) + std::string(payload);
-}
-const std::string kHello = std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") + frame(kSettings, 0, 0);
-
-// Literals without indexing over the static table's names.
-std::string field(uint8_t index, std::string_view value) {
-  std::string s;
-  if (index < 15) s.push_back(char(index));
-  else s += {'\x0f', char(index - 15)};
-  s.push_back(char(value.size()));
-  return s.append(value);
-}
-std::string head(std::string_view path, std::string_view more = {}) {
-  return "\x83\x86" + field(4, path) + field(1, "x") + field(31, "application/proto") + std::string(more);
-}
-std::string open_stream(uint32_t id, bool end = false, std::string_view path = "/s.S/Echo") {
-  return frame(kHeaders, kEndHeaders | (end ? kEndStream : 0), id, head(path));
 }
 
 // ---- an attacker, and a neighbour who only wants an echo
@@ -128,16 +99,10 @@ struct Scene {
   // Frames of a type that the attacker was sent, and the code of the last one that has one.
   int frames(uint8_t type, uint32_t* code = nullptr) const {
     int n = 0;
-    for (size_t at = 0; at + 9 <= got.size();) {
-      auto b = [&](size_t i) { return uint32_t(uint8_t(got[at + i])); };
-      size_t size = b(0) << 16 | b(1) << 8 | b(2);
-      if (b(3) == type) {
-        n++;
-        size_t where = at + 9 + (type == kGoaway ? 4 : 0);
-        if (code && where + 4 <= got.size())
-          *code = uint32_t(uint8_t(got[where])) << 24 | uint32_t(uint8_t(got[where + 1])) << 16 | uint32_t(uint8_t(got[where + 2])) << 8 | uint8_t(got[where + 3]);
-      }
-      at += 9 + size;
+    for (const Frame& f : frames_of(got)) {
+      if (f.type != type) continue;
+      n++;
+      if (code) *code = f.code();
     }
     return n;
   }
@@ -165,36 +130,39 @@ void rapid_resets_are_served(void**) {
   s.cost("5,000 rapid resets", 150, 6 << 20);
 }
 
-// Who resets a stream does not get rid of its handler.
+// Who resets a stream, or makes us do so, does not get rid of its handler.
 void resets_make_room_for_more_handlers(void**) {
-  server::Config c;
-  c.max_streams = 10;
-  Scene s(c);
-  std::string all = kHello;
-  for (uint32_t i = 0; i < 100; i++) all += open_stream(2 * i + 1, true) + frame(kReset, 0, 2 * i + 1, be32(http::kH2Cancel));
-  say(s.fd, all);
-  rpc::Call* running[100];
-  int count = 0;
-  for (int i = 0; i < 50; i++) {
-    assert_true(s.h.loop->begin().ok());
-    s.h.loop->sleep(1);
-    while (rpc::Event* e = s.h.hub.front()) {
-      s.h.hub.pop();
-      if (e->record.kind == ZCRPC_EVENT_REQUEST) e->call->retain(), running[count++] = e->call;
-      s.h.hub.release(e);
+  for (bool ours : {false, true}) {
+    server::Config c;
+    c.max_streams = 10;
+    Scene s(c);
+    std::string all = kHello;
+    for (uint32_t i = 0; i < 100; i++)
+      all += open_stream(2 * i + 1, true) + (ours ? frame(kWindow, 0, 2 * i + 1, be32(0x7fffffff)) : frame(kReset, 0, 2 * i + 1, be32(http::kH2Cancel)));
+    say(s.fd, all);
+    rpc::Call* running[100];
+    int count = 0;
+    for (int i = 0; i < 50; i++) {
+      assert_true(s.h.loop->begin().ok());
+      s.h.loop->sleep(1);
+      while (rpc::Event* e = s.h.hub.front()) {
+        s.h.hub.pop();
+        if (e->record.kind == ZCRPC_EVENT_REQUEST) e->call->retain(), running[count++] = e->call;
+        s.h.hub.release(e);
+      }
+      s.h.loop->end();
     }
-    s.h.loop->end();
+    assert_int_equal(count, 10);
+    for (int i = 0; i < count; i++) running[i]->release();
+    s.turn(1);
+    // Once they have let go there is room again.
+    say(s.fd, open_stream(1001));
+    say(s.fd, frame(kData, kEndStream, 1001, "\x0a\x01x"));
+    for (int i = 0; i < 2000 && !s.frames(kData); i++) s.turn(1), s.hear_once();
+    assert_int_equal(s.frames(kData), 1);
+    assert_false(s.closed);
+    s.neighbour_is_served();
   }
-  assert_int_equal(count, 10);
-  for (int i = 0; i < count; i++) running[i]->release();
-  s.turn(1);
-  // Once they have let go there is room again.
-  say(s.fd, open_stream(1001));
-  say(s.fd, frame(kData, kEndStream, 1001, "\x0a\x01x"));
-  for (int i = 0; i < 2000 && !s.frames(kData); i++) s.turn(1), s.hear_once();
-  assert_int_equal(s.frames(kData), 1);
-  assert_false(s.closed);
-  s.neighbour_is_served();
 }
 
 // CVE-2025-8671: the server is made to reset.

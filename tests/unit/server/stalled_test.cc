@@ -182,7 +182,7 @@ void a_stalled_handshake_is_waited_for(void**) {
     print_message("%d times %s: gone after %d ms; %zu KiB; a neighbour waited %d ms at most\n", kCount, kNames[kind], int(took), cost >> 10, int(longest));
     assert_true(there >= kCount + 2);
     assert_true(took >= kLimit - 10 && took < kLimit + 2000);  // and not later for what came meanwhile
-    assert_true(longest < 1000);
+    assert_true(longest < 2000);
     assert_true(cost < kCount * size_t(200) << 10);  // most of it is OpenSSL's
     for (int fd : stalled) {
       char b[4096];
