@@ -20,6 +20,10 @@ function(zcrpc_test_label result)
   set(${result} ${label} PARENT_SCOPE)
 endfunction()
 
+# What takes long begins first, so that no core waits for it at the end.
+set(ZCRPC_LONG_TESTS view_differential view_hostile_modes encode_differential_test encode_edit_random_test server_faults
+  server_stream_test api_hostile_wire codegen_corpus interop_browser)
+
 function(zcrpc_test_register name timeout)
   zcrpc_test_label(label)
   if(NOT timeout)
@@ -29,10 +33,19 @@ function(zcrpc_test_register name timeout)
   if(label STREQUAL "api" OR CMAKE_CURRENT_SOURCE_DIR MATCHES "/tests/unit/(net|tls|server|client|capi)$")
     list(APPEND label threads)
   endif()
+  if(name IN_LIST ZCRPC_LONG_TESTS)
+    set_tests_properties(${name} PROPERTIES COST 100)
+  endif()
   # A cmocka test that skips a case must not look like one that passed.
   set_tests_properties(${name} PROPERTIES LABELS "${label}" TIMEOUT ${timeout}
     SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\] [0-9]+ test"
     ENVIRONMENT "ZCRPC_SOURCE_DIR=${PROJECT_SOURCE_DIR};ZCRPC_BIN_DIR=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+endfunction()
+
+# What protoc has written for libprotobuf, which is itself not instrumented: under sanitizers, or optimised, it costs more to
+# compile than the tests that use it.
+function(zcrpc_foreign_sources)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "-w;-O0;-g0;-fno-sanitize=all")
 endfunction()
 
 function(zcrpc_cxx_test_program target)
@@ -48,6 +61,17 @@ function(zcrpc_cxx_test_program target)
     target_include_directories(${target} PRIVATE $<TARGET_PROPERTY:zcrpc_${module},INTERFACE_INCLUDE_DIRECTORIES>)
   endforeach()
   target_link_libraries(${target} PRIVATE ${A_LINKS} Threads::Threads)
+endfunction()
+
+# For tests/support/codings.h: which codings this build has.
+function(zcrpc_test_codings)
+  foreach(name IN LISTS ARGN)
+    foreach(coding ZSTD BROTLI SNAPPY)
+      if(TARGET ${name} AND ZCRPC_${coding})
+        target_compile_definitions(${name} PRIVATE TEST_${coding})
+      endif()
+    endforeach()
+  endforeach()
 endfunction()
 
 function(zcrpc_unit_test name)

@@ -5,7 +5,7 @@ set -euo pipefail
 export LC_ALL=C
 source=$1 build=$2
 flags=(-DCMAKE_BUILD_TYPE=Release -DZCRPC_CLIENT=OFF -DZCRPC_SERVER=OFF -DZCRPC_TLS=OFF -DZCRPC_JSON=OFF
-  -DZCRPC_TESTS=OFF -DZCRPC_PROGRAMS=OFF -DZCRPC_BARE_TESTS=ON "-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG" "-DCMAKE_C_FLAGS_RELEASE=-O2 -DNDEBUG")
+  -DZCRPC_TESTS=OFF -DZCRPC_PROGRAMS=OFF -DZCRPC_BARE_TESTS=ON "-DCMAKE_CXX_FLAGS_RELEASE=-Os -DNDEBUG" "-DCMAKE_C_FLAGS_RELEASE=-Os -DNDEBUG")
 cmake -S "$source" -B "$build" -G Ninja "${flags[@]}" >"$build.log" 2>&1 || { tail -n 20 "$build.log"; exit 1; }
 ninja -C "$build" >>"$build.log" 2>&1 || { tail -n 40 "$build.log"; exit 1; }
 
@@ -20,6 +20,10 @@ bad=$(grep -xE '(f|fd|re)?open(at|dir)?(64)?|f(read|write|close|seek|puts|printf
 array=$(readelf -SW "$library" | sed -n 's/.* INIT_ARRAY *[0-9a-f]* [0-9a-f]* \([0-9a-f]*\) .*/\1/p')
 # Two entries come with the compiler: its own, and libgcc's look at the CPU.
 [ $((16#${array:-0})) -le 16 ] || { echo "more than the compiler's own entries in .init_array"; exit 1; }
+
+# A program of C uses it.
+gcc -std=c99 -Wall -Wextra -Werror -I"$source/include" -o "$build/uses_zcrpc" "$source/tests/install/make/uses_zcrpc.c" -L"$build/lib" -lzcrpc
+LD_LIBRARY_PATH=$build/lib "$build/uses_zcrpc" | grep -E '^zcrpc 0*[0-9a-f]+, features 0$'
 
 ctest --test-dir "$build" --output-on-failure >"$build-ctest.log" 2>&1 || { tail -n 60 "$build-ctest.log"; exit 1; }
 cp "$library" "$build/stripped.so"

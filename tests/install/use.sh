@@ -43,16 +43,5 @@ case "$test" in
     done
     long=$(find "$source/examples" -name '*.c' -exec awk 'END { if (NR > 120) print FILENAME ": " NR " lines" }' {} \;)
     [ -z "$long" ] || { echo "an example is at most 120 lines:"; echo "$long"; exit 1; } ;;
-  install_bare)
-    # The codec alone, for small systems: libc and libm, nothing else.
-    off="-DZCRPC_CLIENT=OFF -DZCRPC_SERVER=OFF -DZCRPC_TLS=OFF -DZCRPC_JSON=OFF -DZCRPC_TESTS=OFF"
-    # shellcheck disable=SC2086
-    cmake -S "$source" -B "$work" -G Ninja -DCMAKE_BUILD_TYPE=MinSizeRel $off >/dev/null
-    cmake --build "$work" -j 2 --target zcrpc
-    readelf -dW "$work/lib/libzcrpc.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' >"$work/needed"
-    if grep -vE '^(libc\.so\.6|libm\.so\.6|ld-linux.*)$' "$work/needed"; then echo "the bare library needs that"; exit 1; fi
-    gcc -std=c99 -Wall -Wextra -Werror -I"$source/include" -o "$work/uses_zcrpc" "$source/tests/install/make/uses_zcrpc.c" \
-      -L"$work/lib" -lzcrpc
-    LD_LIBRARY_PATH=$work/lib "$work/uses_zcrpc" | grep -E '^zcrpc 0*[0-9a-f]+, features 0$' ;;
   *) echo "unknown test $test"; exit 2 ;;
 esac
