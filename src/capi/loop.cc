@@ -115,8 +115,8 @@ void release_lent(Loop* l, const zcrpc_op& op) {
   l->hub.late_ops++;
 }
 
-// [inside] Carries one operation out. Its buffer passes only with success.
-Status run_op(Loop* l, const zcrpc_op& op, const Bytes& all) {
+// [inside] Carries one operation out. Its buffer passes only with success. copied: `all` are not the application's own bytes.
+Status run_op(Loop* l, const zcrpc_op& op, const Bytes& all, bool copied = false) {
   base::Slice data, meta;
   base::Buffer* buffer;
   ZCRPC_TRY(check_op(op, all, &data, &buffer, &meta));
@@ -135,6 +135,7 @@ Status run_op(Loop* l, const zcrpc_op& op, const Bytes& all) {
     return {};
   }
   if (op.tag) c->tag = op.tag;
+  if (copied && !buffer && data.size && op.value == ZCRPC_OK) c->counters->copied_out(data.size);
   return c->verbs->op(c, &op, data, buffer, meta);
 }
 
@@ -150,7 +151,7 @@ struct Submitted : net::Task {
     auto* s = static_cast<Submitted*>(t);
     for (size_t i = 0; i < s->count; i++) {
       // Their form was checked when they were submitted; what is left is lack of memory.
-      Status st = run_op(s->loop, s->ops()[i], {s->bytes(), s->len});
+      Status st = run_op(s->loop, s->ops()[i], {s->bytes(), s->len}, true);
       if (st.ok()) continue;
       s->loop->net->log().format(base::LogLevel::kError, "submitted operation dropped: %s", st.message());
       if (s->ops()[i].flags & ZCRPC_OP_BUFFER) reinterpret_cast<base::Buffer*>(uintptr_t(s->ops()[i].data))->release();

@@ -157,6 +157,11 @@ bool ServerCall::head_done() {
   return true;
 }
 
+// A client that keeps its deadline itself should find it passed before it hears so: one that gives up between the head of
+// our answer and its body has neither an error nor its deadline. Connect's header is in whole milliseconds, so it may be one
+// short, and a busy client is late by a slice of its processor's time (decision 0148).
+constexpr int64_t kMostGrace = 10 * net::Timers::kNsPerMs;
+
 bool ServerCall::late() const { return deadline_ns_ && worker_->loop()->now() >= deadline_ns_; }
 
 void ServerCall::set_deadline() {
@@ -167,13 +172,14 @@ void ServerCall::set_deadline() {
     timeout = std::max(timeout, in_ns(route_->min_deadline_ms));
   }
   if (route_->max_deadline_ms >= 0) timeout = std::min(timeout, in_ns(route_->max_deadline_ms));
-  if (timeout == rpc::kNoTimeout || timeout > INT64_MAX - begun_ns_) return;
+  if (timeout == rpc::kNoTimeout || timeout > INT64_MAX / 2 - begun_ns_) return;
   deadline_ns_ = begun_ns_ + timeout;
+  grace_ns_ = net::Timers::kNsPerMs + std::min(timeout / 16, kMostGrace);
 }
 
 // Sets the timer to whichever comes first: the deadline, or the end of a stream's patience.
 void ServerCall::wait_for_time() {
-  int64_t due = deadline_ns_;
+  int64_t due = deadline_ns_ ? deadline_ns_ + grace_ns_ : 0;
   if (stream_out_ && route_->silence_ms >= 0) {
     if (heard_ns_ == 0) heard_ns_ = worker_->loop()->now();
     int64_t silent = heard_ns_ + in_ns(route_->silence_ms);

@@ -217,6 +217,7 @@ class ServerCall : public rpc::Call {
   base::Buffer* reply_buffer_ = nullptr;
   base::Vec<uint8_t> reply_bytes_;
   int64_t begun_ns_ = 0, deadline_ns_ = 0;  // 0: none
+  int64_t grace_ns_ = 0;                    // until an answer tells that it has passed
   int64_t handled_ns_ = 0, finished_ns_ = 0;  // of a watched call: when its handler got it, and ended it
   int64_t heard_ns_ = 0, ended_ns_ = 0;  // when a stream's last message came or went; when a watched call ended
   base::Slice message_;                // the request, as decoded

@@ -132,7 +132,7 @@ void Connection::answer_http1(ServerCall* c, Slice body) {
   if (good && !c->request().head_request()) {
     good = out_.append(r.prefix());
     if (!body.empty()) {
-      good = good && out_.append(body);
+      good = good && (r.is_error() ? out_.append(body) : out_.payload(body, nullptr));
     } else if (!r.is_error()) {
       for (const base::Piece& p : c->pieces()) good = good && out_.payload(p.bytes, p.buffer);
     }

@@ -102,7 +102,7 @@ struct Context {
   Fault fault;
   uint32_t fault_at;                // input offset
   const schema::Field* fault_field; // of the open message; nullptr: none in particular
-  uint32_t fault_more;              // elements that came before it in the same packed run
+  uint32_t fault_more;              // elements of its run that are not counted yet, or, below zero, too many
   const Entry* settle;              // map whose run has just ended out of order
 
   // What is kept, and of a child that is opened where it belongs.

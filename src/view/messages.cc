@@ -108,7 +108,10 @@ bool open_element(Context* c, const Target& to, const Opening& o, uint32_t left,
   uint8_t* m;
   if (t->sparse) {
     m = open_scratch(c, t);
-    if (!m) return false;
+    if (!m) {
+      c->fault_more = 0 - (left + 1);  // the run counts this one and those behind it already
+      return false;
+    }
   } else {
     m = c->index + (run.offset & ~kMarks) + size_t(at) * t->size;
   }

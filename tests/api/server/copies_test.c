@@ -11,6 +11,7 @@ static answer a;
 static zcrpc_loop *loop;
 static pthread_t turner;
 static atomic_int stop, use_arena;
+static _Atomic uint64_t submit_to; /* of a call that is answered from outside the loop */
 static char m[256], big[1 << 17], page[1 << 16];
 static zcrpc_buffer *large_buffer;
 
@@ -38,6 +39,10 @@ static void *turn_main(void *user) {
         ops[count++] = (zcrpc_op){.target = events[i].call, .kind = ZCRPC_OP_RELEASE, .data = events[i].data};
       } else {
         const char *data = (const char *)(t.arena ? arena + events[i].data : (uint8_t *)(uintptr_t)events[i].data);
+        if (memmem(data, events[i].len, "op-submit", 9)) {
+          atomic_store(&submit_to, events[i].call);
+          continue;
+        }
         if (memmem(data, events[i].len, "op-buffer", 9)) op.data = (uint64_t)(uintptr_t)zcrpc_buffer_retain(large_buffer), op.flags = ZCRPC_OP_BUFFER;
       }
       ops[count++] = op;
@@ -183,6 +188,16 @@ static void http1_call(const char *type, const void *data, size_t n, int split) 
 }
 static void http1_whole(void) { http1_call("application/proto", m, message(m, "hello"), 0); }
 static void http1_split(void) { http1_call("application/proto", m, message(m, "hello"), 1); }
+static void http1_body_later(void) {
+  int fd = dial();
+  say(fd, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nContent-Length: 7\r\n\r\n");
+  usleep(50000);
+  send_all(fd, m, request_size = message(m, "hello"));
+  read_answer(fd, &a);
+  assert_int_equal(a.status, 200);
+  answer_size = a.body;
+  close(fd);
+}
 static void http1_waits(void) {
   char text[512];
   int fd = dial(), n;
@@ -302,6 +317,10 @@ static void web_call(const char *path, const char *type, const char *text) {
 static void web(void) { web_call("/s.S/Echo", "application/grpc-web+proto", "hello"); }
 static void web_large(void) { web_call("/s.S/Echo", "application/grpc-web+proto", "size 9000"); }
 static void web_text(void) { web_call("/s.S/Echo", "application/grpc-web-text+proto", "hello"); }
+static void http1_web_text(void) {
+  http1_call("application/grpc-web-text+proto", m, base64(m, big, enveloped(big, "hello")), 0);
+  body_size = a.body;
+}
 static void web_text_large(void) { web_call("/s.S/Echo", "application/grpc-web-text+proto", "size 9000"); }
 static void web_text_stream(void) { web_call("/s.S/Stream", "application/grpc-web-text+proto", "hello"); }
 static void web_text_chat(void) { web_call("/s.S/Chat", "application/grpc-web-text+proto", "hello"); }
@@ -394,6 +413,26 @@ static void local(void) {
   zcrpc_channel_free(channel);
 }
 
+static atomic_int busy;
+static void stay(void *user) {
+  (void)user;
+  atomic_store(&busy, 1);
+  usleep(100000);
+}
+static void op_submit(void) {
+  zcrpc_op op = {.kind = ZCRPC_OP_FINISH, .len = 4};
+  stream *s = h2_request(&c, "/s.S/Turn", "application/grpc", NULL, m, enveloped(m, "op-submit"));
+  atomic_store(&submit_to, 0);
+  nghttp2_session_send(c.session);
+  while (!(op.target = atomic_load(&submit_to))) usleep(1000);
+  atomic_store(&busy, 0);
+  zcrpc_loop_post(loop, stay, NULL, NULL);
+  while (!atomic_load(&busy)) usleep(1000);
+  assert_int_equal(zcrpc_loop_submit(loop, &op, 1, "\x0a\x02ok", 4, NULL), ZCRPC_OK);
+  while (!s->closed && h2_step(&c)) {}
+  assert_string_equal(field(s, "grpc-status"), "0");
+  answer_size = s->got - 5;
+}
 static void error(void) {
   stream *s = h2_request(&c, "/s.S/Echo", "application/grpc", NULL, m, enveloped(m, "fail 5 no"));
   while (!s->closed && h2_step(&c)) {}
@@ -407,7 +446,8 @@ static const struct {
   void (*before)(void), (*call)(void);
 } paths[] = {
     {"h2-one-frame", 0, NULL, one_frame},   {"h2-end-later", 0, NULL, end_later},   {"h2-two-frames", 0, NULL, two_frames},
-    {"http1-whole", 0, NULL, http1_whole},  {"http1-split", 0, NULL, http1_split},  {"http1-waits", 0, NULL, http1_waits},
+    {"http1-whole", 0, NULL, http1_whole},  {"http1-body-later", 0, NULL, http1_body_later},
+    {"http1-split", 0, NULL, http1_split},  {"http1-waits", 0, NULL, http1_waits},
     {"get", 0, NULL, get},                  {"gzip-in", 0, NULL, gzip_in},          {"json-in", 0, NULL, json_in},
     {"turn-address", 0, turn_address, turn_address}, {"turn-arena", 0, turn_arena, turn_arena},
     {"turn-borrowed", 0, turn_borrowed, borrowed_call},
@@ -417,9 +457,9 @@ static const struct {
     {"raw-in", 0, NULL, raw_large},         {"raw-small-in", 0, NULL, raw_small},         {"plain-in", 0, NULL, plain},           {"local-in", 0, NULL, local},
     {"small", 1, NULL, small},              {"large", 1, NULL, large},              {"http1-large", 1, NULL, http1_large},
     {"json-out", 1, NULL, json_in},         {"json-out-large", 1, NULL, json_out_large}, {"gzip-out", 1, NULL, gzip_out},
-    {"op-bytes", 1, turn_address, op_bytes}, {"op-buffer", 1, turn_address, op_buffer}, {"error", 1, NULL, error},
+    {"op-bytes", 1, turn_address, op_bytes}, {"op-buffer", 1, turn_address, op_buffer}, {"op-submit", 1, turn_address, op_submit}, {"error", 1, NULL, error},
     {"web-out", 1, NULL, web},              {"web-large", 1, NULL, web_large},      {"web-text-out", 1, NULL, web_text},
-    {"web-text-large", 1, NULL, web_text_large}, {"web-text-stream-out", 1, NULL, web_text_stream},
+    {"http1-web-text", 1, NULL, http1_web_text}, {"web-text-large", 1, NULL, web_text_large}, {"web-text-stream-out", 1, NULL, web_text_stream},
     {"stream-out", 1, NULL, chat},          {"stream-large", 1, NULL, stream_large}, {"raw-out", 1, NULL, raw_small},
     {"raw-large", 1, NULL, raw_large},      {"plain-out", 1, NULL, plain},
     {"plain-large", 1, NULL, plain_large},  {"local-out", 1, NULL, local},
@@ -455,7 +495,7 @@ static uint64_t value(const char *text) {
     size_t n = strcspn(at, "+"), factor = 1;
     while (n && at[n - 1] == ' ') n--;
     const char *word = at;
-    if (n > 4 && memcmp(at, "2 x ", 4) == 0) factor = 2, word += 4;
+    if (n > 4 && memcmp(at + 1, " x ", 3) == 0) factor = (size_t)(*at - '0'), word += 4;
     size_t left = n - (size_t)(word - at);
     if (left == 7 && memcmp(word, "request", 7) == 0) sum += factor * request_size;
     else if (left == 6 && memcmp(word, "answer", 6) == 0) sum += factor * answer_size;

@@ -328,7 +328,7 @@ static void a_deadline_is_not_kept(void **state) {
   read_answer(fd, &a);
   assert_int_equal(a.status, 504);
   assert_non_null(strstr(body(&a), "deadline_exceeded"));
-  assert_true(now_ms() - start >= 90 && now_ms() - start < 5000);
+  assert_true(now_ms() - start > 100 && now_ms() - start < 5000); /* behind the client's own */
   assert_true(zcrpc_call_is_done(atomic_load(&kept)));
   assert_int_equal(zcrpc_error_code(zcrpc_call_error(atomic_load(&kept))), ZCRPC_DEADLINE_EXCEEDED);
   release_kept();

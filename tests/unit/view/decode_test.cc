@@ -438,6 +438,32 @@ void sparse_records_fit_the_default_budget(void**) {
   accepts(small);
 }
 
+void a_budget_ends_in_an_element_that_is_not_there(void**) {
+  // Sparse elements are counted before the first of them has a place.
+  string bytes, inner;
+  for (int i = 0; i < 20; i++) bytes += sub(7, num(5, 7) + num(90, 1));
+  const size_t stride = bytes.size() / 20;
+  inner = sub(2, bytes);
+  const size_t head = inner.size() - bytes.size();
+  const string name = "wides";
+  size_t ended = 0;
+  for (size_t limit = 64; limit < 8000; limit += 40) {
+    view::Limits limits;
+    limits.max_index = limit;
+    for (bool nested : {false, true}) {
+      Decoded d(type(kTree), nested ? inner : bytes, true, limits);
+      if (d.status.ok() || !strstr(d.status.path(), name.c_str())) continue;  // or it ends before the first
+      // Opened at its tag, or closed at its last byte.
+      const size_t at = size_t(d.status.offset()) - (nested ? head : 0);
+      const size_t element = strtoul(strchr(d.status.path(), '[') + 1, nullptr, 10);
+      assert_in_range(at, element * stride, (element + 1) * stride);
+      assert_string_equal(d.status.path(), ((nested ? "left." : "") + name + "[" + std::to_string(element) + "]").c_str());
+      ended++;
+    }
+  }
+  assert_true(ended > 20);
+}
+
 void what_costs_too_much_is_refused(void**) {
   string empty;
   while (empty.size() < 4u << 20) empty += sub(3, "");  // two bytes that make a message each
@@ -615,6 +641,7 @@ int main() {
       cmocka_unit_test(a_map_entrys_stray_enum_makes_the_entry_unknown),
       cmocka_unit_test(a_map_value_that_comes_twice_replaces),
       cmocka_unit_test(sparse_records_fit_the_default_budget),
+      cmocka_unit_test(a_budget_ends_in_an_element_that_is_not_there),
       cmocka_unit_test(what_costs_too_much_is_refused),
       cmocka_unit_test(depth_is_limited_at_100_for_all_that_nests),
       cmocka_unit_test(many_keys_are_not_quadratic),
