@@ -1,6 +1,7 @@
 // What the C++ programs of bench/codec share: the data sets, the clock, and the lines they print:
 //   who <tab> work <tab> value <tab> unit
-// Usage of each: PROGRAM FOLDER MILLISECONDS [WORD]; only works whose name has WORD in it are run.
+// Usage of each: PROGRAM FOLDER MILLISECONDS [WORD [WHO]]; only works whose name has WORD in it are run. With WHO, the one
+// work whose name is WORD, by that side alone, and how many calls that were: for bench/codec/profile.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +30,7 @@ inline uint64_t bits(double d) {
 }
 
 struct Options {
-  std::string folder, word;
+  std::string folder, word, who;
   int milliseconds = 50;
 };
 inline Options g_options;
@@ -39,8 +40,13 @@ inline void begin(int argc, char** argv) {
   g_options.folder = argv[1];
   g_options.milliseconds = atoi(argv[2]);
   if (argc > 3) g_options.word = argv[3];
+  if (argc > 4) g_options.who = argv[4];
 }
-inline bool wanted(const std::string& work) { return work.find(g_options.word) != std::string::npos; }
+inline bool wanted(const char* who, const std::string& work) {
+  return g_options.who.empty() ? work.find(g_options.word) != std::string::npos : work == g_options.word && who == g_options.who;
+}
+// Whether works of this data set are wanted: always, unless one is profiled.
+inline bool concerns(const std::string& set) { return g_options.who.empty() || g_options.word.compare(0, set.size() + 1, set + ":") == 0; }
 
 // A data set: payloads, each behind its length in four bytes. Behind every payload lie 32 bytes that may be read, as our
 // own receive buffers have them; peers are free to use them too.
@@ -88,13 +94,22 @@ inline void checksum(const char* who, const std::string& what, uint64_t sum) {
 
 inline volatile uint64_t g_sink;
 
+// What is timed, in a function of its own, so that bench/codec/profile can count its instructions alone.
+template <class F>
+__attribute__((noinline)) uint64_t timed(size_t from, size_t to, int repeat, F& f) {
+  uint64_t sum = 0;
+  for (size_t i = from; i < to; i++)
+    for (int r = 0; r < repeat; r++) sum += f(i);
+  return sum;
+}
+
 // Nanoseconds a call of f(i), i over `count` items of the given sizes: items are timed in stretches of at least 16 KB,
 // the fastest time of each stretch counts, and each pass meets all items in turn, so that large sets stay unlearnt by
 // the branch predictor. `repeat` calls of each item come at once.
 template <class F>
 void race(const char* who, const std::string& work, const std::vector<std::string_view>& items, int repeat, F f) {
   using clock = std::chrono::steady_clock;
-  if (!wanted(work)) return;
+  if (!wanted(who, work)) return;
   std::vector<size_t> ends;
   size_t bytes = 0;
   for (size_t i = 0; i < items.size(); i++) {
@@ -103,19 +118,21 @@ void race(const char* who, const std::string& work, const std::vector<std::strin
   }
   std::vector<double> best(ends.size(), 1e30);
   const auto until = clock::now() + std::chrono::milliseconds(g_options.milliseconds);
-  uint64_t sum = 0;
+  uint64_t sum = 0, calls = 0;
   for (int pass = 0; pass < 2 || clock::now() < until; pass++) {
+    calls += items.size() * size_t(repeat);
     size_t i = 0;
     for (size_t k = 0; k < ends.size(); k++) {
       const auto start = clock::now();
-      for (; i < ends[k]; i++)
-        for (int r = 0; r < repeat; r++) sum += f(i);
+      sum += timed(i, ends[k], repeat, f);
       best[k] = std::min(best[k], std::chrono::duration<double, std::nano>(clock::now() - start).count());
+      i = ends[k];
     }
   }
   g_sink = g_sink + sum;
   double total = 0;
   for (double t : best) total += t;
+  if (!g_options.who.empty()) report(who, work, double(calls), "calls");
   report(who, work, total / double(items.size()) / repeat, "ns");
 }
 

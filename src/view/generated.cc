@@ -232,7 +232,8 @@ bool run_decoders(Context* c) {
   Walk w = c->walk;
   const zcrpc_decode_type* s = w.t->straight;
   if (w.p >= w.end || !s->parse) return run_mixed(c, w, At::kField);
-  if (!run_decoder(c, w, s)) return run_mixed(c, w, At::kStop);
+  // A long packed run may have been the last field, and have ended beyond the clamp.
+  if (!run_decoder(c, w, s)) return (!c->settle && finish(c, w)) || run_mixed(c, w, At::kStop);
   return finish(c, w) || run_mixed(c, w, At::kEnd);
 }
 

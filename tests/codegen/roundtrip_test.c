@@ -112,6 +112,17 @@ static void scalars_come_back(void **state) {
   /* Through what is not there, and through nothing at all. */
   assert_text(kinds_v1_Leaf_name(kinds_v1_All_f_message(kinds_v1_All_self(kinds_v1_All_self(m)))), "");
   assert_int_equal(kinds_v1_All_f_int32(NULL), 0);
+  assert_text(kinds_v1_All_f_string(NULL), "");
+  assert_non_null(kinds_v1_All_f_string(NULL).data);
+  assert_null(kinds_v1_All_f_message(NULL));
+  assert_int_equal(kinds_v1_Repeated_f_string_count(NULL), 0);
+  assert_text(kinds_v1_Repeated_f_string(NULL, 0), "");
+  assert_true(kinds_v1_Repeated_f_fixed64(NULL, 3) == 0);
+  assert_null(kinds_v1_Repeated_f_message(NULL, 0));
+  assert_text(kinds_v1_Maps_strings_key_at(NULL, 0), "");
+  assert_int_equal(kinds_v1_Maps_counts_value_at(NULL, 1), 0);
+  assert_null(kinds_v1_Maps_wides_value_at(NULL, 0));
+  assert_int_equal(kinds_v1_Optional_has_f_message(NULL), 0);
 }
 
 static void presence_tells_zero_from_absent(void **state) {
