@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rpc/request.h"
+#include "support/codings.h"
 
 extern "C" {
 #include <setjmp.h>
@@ -227,10 +228,12 @@ void codings_are_negotiated_wrong(void**) {
   assert_false(bool(connect({{"accept-encoding", "gzip;q=0, br;q=0.00, xz"}})));
   assert_int_equal(r.accepted(), 1);
   assert_false(bool(connect({{"accept-encoding", "br;q=0.5, zstd;q=1.0, gzip"}})));  // weights but zero do not count
-  assert_int_equal(r.accepted(), 1 | bit(Coding::kBr) | bit(Coding::kZstd) | bit(Coding::kGzip));
+  assert_int_equal(r.accepted(), 1 CODING_BROTLI(| bit(Coding::kBr)) CODING_ZSTD(| bit(Coding::kZstd)) | bit(Coding::kGzip));
+#ifdef TEST_BROTLI
   assert_int_equal(int(r.preferred()), int(Coding::kBr));
+#endif
   Refusal f = connect({{"content-encoding", "zstd9"}});
-  is_refused(f, 200, Code::kUnimplemented, "unknown compression: supported are gzip, zstd, br, snappy, deflate and identity");
+  is_refused(f, 200, Code::kUnimplemented, "unknown compression: supported are " CODINGS " and identity");
   assert_true(f.accept_encoding);
   assert_int_equal(connect({{"content-encoding", "gzip, gzip"}}).http, 200);
   assert_int_equal(connect({{"content-encoding", "gzip"}, {"content-encoding", "gzip"}}).http, 200);
@@ -244,7 +247,7 @@ void codings_are_negotiated_wrong(void**) {
   assert_int_equal(r.accepted(), 3);
   assert_false(bool(grpc({{"content-encoding", "lzma"}, {"accept-encoding", "br"}})));  // not gRPC's headers
   assert_false(r.coding_named());
-  is_refused(grpc({{"grpc-encoding", "lzma"}}), 200, Code::kUnimplemented, "unknown compression: supported are gzip, zstd, br, snappy, deflate and identity");
+  is_refused(grpc({{"grpc-encoding", "lzma"}}), 200, Code::kUnimplemented, "unknown compression: supported are " CODINGS " and identity");
 }
 
 void a_query_is_misread(void**) {
@@ -266,7 +269,7 @@ void a_query_is_misread(void**) {
   is_refused(ask(&r, true, "GET", "/p.S/M?encoding=json", {}, get), 200, Code::kInvalidArgument, "missing query parameter: message");
   is_refused(ask(&r, true, "GET", "/p.S/M?encoding=xml&message=", {}, get), 415, Code::kUnknown, "unsupported content type");
   is_refused(ask(&r, true, "GET", "/p.S/M", {}, get), 415, Code::kUnknown, "unsupported content type");
-  is_refused(ask(&r, true, "GET", "/p.S/M?encoding=json&message=&compression=zip", {}, get), 200, Code::kUnimplemented, "unknown compression: supported are gzip, zstd, br, snappy, deflate and identity");
+  is_refused(ask(&r, true, "GET", "/p.S/M?encoding=json&message=&compression=zip", {}, get), 200, Code::kUnimplemented, "unknown compression: supported are " CODINGS " and identity");
   assert_false(bool(ask(&r, true, "POST", "/p.S/M?x", {{"content-type", "application/proto"}}, get)));
   assert_true(r.path() == "/p.S/M" && r.query() == "x");
   assert_true(r.get_message().empty());
