@@ -138,6 +138,7 @@ void zcrpc_channel_stats(const zcrpc_channel* ch, zcrpc_stats* out) {
 
 namespace {
 Status no_client_call() { return Status(Code::kFailedPrecondition, "not a client's call, or one of the parent process"); }
+Status no_client_stream() { return Status(Code::kFailedPrecondition, "not a client's call that streams, or one of the parent process"); }
 bool usable(rpc::Call* c) { return !c->verbs->forked(c); }
 }  // namespace
 
@@ -149,6 +150,25 @@ const zcrpc_view* zcrpc_call_unary(zcrpc_call* call, zcrpc_error** err) {
     return usable(c) && c->verbs->unary ? c->verbs->unary(c, &reply) : no_client_call();
   });
   return to_c(reply);
+}
+
+zcrpc_code zcrpc_call_close_send(zcrpc_call* call, zcrpc_error** err) {
+  return guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!c) return wrong("zcrpc_call_close_send: no call");
+    return usable(c) && c->verbs->close_send ? c->verbs->close_send(c) : no_client_stream();
+  });
+}
+
+zcrpc_code zcrpc_call_next(zcrpc_call* call, const zcrpc_view** message, zcrpc_error** err) {
+  schema::View next = nullptr;
+  zcrpc_code code = guard(err, [&]() -> Status {
+    rpc::Call* c = from_c(call);
+    if (!c || !message) return wrong("zcrpc_call_next: no call, or no place for its message");
+    return usable(c) && c->verbs->next ? c->verbs->next(c, &next) : no_client_stream();
+  });
+  if (message) *message = to_c(next);
+  return code;
 }
 
 zcrpc_code zcrpc_call_start(zcrpc_call* call, uint64_t tag, zcrpc_event_fn fn, void* user, zcrpc_error** err) {

@@ -13,25 +13,6 @@ using base::Result;
 using base::Slice;
 using base::Status;
 
-namespace {
-constexpr int64_t kMaxTimeoutMs = 9'999'999'999;  // ten digits, as the header takes them
-constexpr int64_t kNsPerMs = 1'000'000;
-
-// Error objects have one owner: the call keeps its own, a blocking caller gets a copy.
-base::Error* copy_of(const base::Error* e) {
-  if (e->is_static()) return base::Error::no_memory();
-  base::Error* c = base::Error::make(e->code(), e->message_view());
-  if (c->is_static()) return c;
-  bool good = c->set_path(e->path());
-  c->set_offset(e->offset());
-  for (size_t i = 0; good && i < e->detail_count(); i++) good = c->add_detail(e->detail_type(i), e->detail_value(i));
-  good = good && c->metadata()->add_all(*e->metadata());
-  if (good) return c;
-  base::Error::free(c);
-  return base::Error::no_memory();
-}
-}  // namespace
-
 const rpc::Verbs UnaryCall::kVerbs = {
     .send = nullptr,
     .send_headers = nullptr,
@@ -58,40 +39,19 @@ const rpc::Verbs UnaryCall::kVerbs = {
 
 // ---- Making and ending ----
 
+const ClientCall::Kind UnaryCall::kKind = {.send = UnaryCall::send, .finish = UnaryCall::finish, .destroy = UnaryCall::destroy};
+
 UnaryCall::UnaryCall(Channel* channel, const CallConfig& config)
-    : channel_(channel), method_(channel->allocator()), config_(config), request_headers_(channel->allocator()), request_(channel->allocator()),
-      arena_(channel->allocator()) {
+    : ClientCall(&kKind, channel, config), request_(channel->allocator()), arena_(channel->allocator()) {
   verbs = &kVerbs;
-  hub = channel->hub();
-  counters = &channel->counters();
-  done.call = this;
-  deadline_.self = begin_.self = cancel_.self = drop_.self = this;
   HttpSink::status = [](HttpSink* s, int32_t n) {
     auto* c = static_cast<UnaryCall*>(s);
     c->answered_ = true;
     return c->answer_.status(n);
   };
   HttpSink::header = [](HttpSink* s, std::string_view n, std::string_view v) { return static_cast<UnaryCall*>(s)->answer_.header(n, v); };
-  HttpSink::data = [](HttpSink* s, Slice b) { return static_cast<UnaryCall*>(s)->on_data(b); };
+  HttpSink::data = [](HttpSink* s, Slice b, base::Buffer* holder) { return static_cast<UnaryCall*>(s)->on_data(b, holder); };
   HttpSink::ended = [](HttpSink* s, Status r) { static_cast<UnaryCall*>(s)->on_ended(std::move(r)); };
-  deadline_.fire = [](net::Timer* t) {
-    static_cast<Deadline*>(t)->self->abort(Status(Code::kDeadlineExceeded, "the deadline has passed"));
-  };
-  begin_.run = [](net::Task* t) {
-    UnaryCall* c = static_cast<Task*>(t)->self;
-    c->begin();
-    c->release();
-  };
-  cancel_.run = [](net::Task* t) {
-    UnaryCall* c = static_cast<Task*>(t)->self;
-    c->abort(Status(Code::kCanceled, "the call was canceled"));
-    c->release();
-  };
-  drop_.run = [](net::Task* t) {
-    UnaryCall* c = static_cast<Task*>(t)->self;
-    c->abort(Status());
-    destroy(c);
-  };
 }
 
 Result<UnaryCall*> UnaryCall::make(Channel* channel, const schema::Method* m, const CallConfig& config) {
@@ -99,52 +59,21 @@ Result<UnaryCall*> UnaryCall::make(Channel* channel, const schema::Method* m, co
   void* p = a->alloc(sizeof(UnaryCall), a->user);
   if (!p) return Status::no_memory();
   auto* c = new (p) UnaryCall(channel, config);
-  channel->retain();
-  Status s = c->method_.set(m);
-  if (s.ok() && !(c->encoder = encode::encoder_new(m->input))) s = Status::no_memory();
-  if (!s.ok()) {
+  if (Status s = c->init(m); !s.ok()) {
     destroy(c);
     return s;
   }
-  c->method = c->method_.get();
   return c;
 }
 
-void UnaryCall::destroy(UnaryCall* c) {
+void UnaryCall::destroy(ClientCall* call) {
+  auto* c = static_cast<UnaryCall*>(call);
   Channel* channel = c->channel_;
   const base::Allocator* a = channel->allocator();
-  encode::encoder_free(c->encoder);
-  base::Error::free(c->error);
+  c->free_parts();
   c->~UnaryCall();
   a->free(c, sizeof(UnaryCall), a->user);
   channel->release();
-}
-
-bool UnaryCall::try_retain() {
-  uint32_t n = refs.load(std::memory_order_relaxed);
-  while (n)
-    if (refs.compare_exchange_weak(n, n + 1, std::memory_order_acquire)) return true;
-  return false;
-}
-
-void UnaryCall::unreferenced(rpc::Call* call) {
-  auto* c = static_cast<UnaryCall*>(call);
-  State s = c->state_.load(std::memory_order_acquire);
-  if (s == State::kNew || s == State::kEnded) return destroy(c);
-  if (c->channel_->forked()) return c->drop_.run(&c->drop_);
-  c->channel_->run_inside(&c->drop_);
-}
-
-// Its DONE was the only event: there is nothing to end.
-void UnaryCall::threw(rpc::Call* call, std::string_view what) {
-  auto* c = static_cast<UnaryCall*>(call);
-  std::string_view path = c->method->path;
-  c->channel_->loop()->log().format(base::LogLevel::kError, "%.*s: the function of a call threw: %.*s", int(path.size()), path.data(), int(what.size()), what.data());
-}
-
-bool UnaryCall::forked(const rpc::Call* call) {
-  auto* c = static_cast<const UnaryCall*>(call);
-  return c->state_.load(std::memory_order_acquire) != State::kEnded && c->channel_->forked();
 }
 
 // ---- Beginning ----
@@ -152,9 +81,12 @@ bool UnaryCall::forked(const rpc::Call* call) {
 Status UnaryCall::prepare() {
   if (state_.load() != State::kNew) return Status(Code::kFailedPrecondition, "the call has begun already");
   if (encode::failed(encoder)) return encode::take_status(encoder);
+  Result<Slice> lies = encode::contiguous(encoder);
+  if (!lies.ok()) return lies.take_status();
   Result<base::Buffer*> wire = encode::finish(encoder);
   if (!wire.ok()) return wire.take_status();
   base::BufferRef bytes(*wire);
+  message_copied_ = bytes->size() && bytes->data() != lies->data;
   Result<base::Buffer*> coded = coded_message(method, config_, bytes.get());
   if (!coded.ok()) return coded.take_status();
   message_.reset(*coded);
@@ -162,21 +94,12 @@ Status UnaryCall::prepare() {
   return {};
 }
 
-void UnaryCall::set_deadline() {
-  const net::Io* io = channel_->loop()->io();
-  begun_ns_ = io->monotonic_ns(io->user);
-  if (config_.timeout_ms >= 0) deadline_ns_ = begun_ns_ + std::min(config_.timeout_ms, kMaxTimeoutMs) * kNsPerMs;
-}
-
 Status UnaryCall::unary(rpc::Call* call, schema::View* reply) {
   auto* c = static_cast<UnaryCall*>(call);
   if (!c->method->output) return Status(Code::kUnimplemented, "a method without a schema has no view: its reply comes as an event");
   if (c->channel_->loop()->inside()) return Status(Code::kFailedPrecondition, "a blocking call inside its loop's turn");
   ZCRPC_TRY(c->prepare());
-  c->blocking_ = true;
-  c->state_.store(State::kBegun);
-  c->retain();
-  c->channel_->run_inside(&c->begin_);
+  c->go(true);
   ZCRPC_TRY(c->channel_->wait(c));
   if (c->error) return Status(copy_of(c->error));
   *reply = c->reply_;
@@ -190,9 +113,7 @@ Status UnaryCall::start(rpc::Call* call, uint64_t tag, zcrpc_event_fn fn, void* 
   c->tag = tag;
   c->fn = fn;
   c->fn_user = user;
-  c->state_.store(State::kBegun);
-  c->retain();
-  c->channel_->run_inside(&c->begin_);
+  c->go(false);
   return {};
 }
 
@@ -209,16 +130,7 @@ Status UnaryCall::start_op(Channel* channel, const schema::Method* m, const zcrp
     memcpy(bytes->writable(), message.data, message.size);
     c->counters->copied_out(message.size);
   }
-  // A block was checked when the operation was.
-  while (s.ok() && !meta.empty()) {
-    zcrpc_meta_head h;
-    memcpy(&h, meta.data, sizeof h);
-    std::string_view name = meta.part(sizeof h, h.name_len).text();
-    if (!rpc::valid_metadata_name(name))
-      s = Status::format(Code::kInvalidArgument, "metadata: \"%.*s\" cannot be sent", int(std::min<size_t>(name.size(), 100)), name.data());
-    else if (!c->request_headers_.add(name, meta.part(sizeof h + h.name_len, h.value_len))) s = Status::no_memory();
-    meta = meta.from(sizeof h + h.name_len + h.value_len);
-  }
+  if (s.ok()) s = c->read_block(meta);
   if (s.ok()) {
     Result<base::Buffer*> coded = coded_message(m, config, bytes.get());
     if (coded.ok()) c->message_.reset(*coded);
@@ -238,68 +150,37 @@ Status UnaryCall::start_op(Channel* channel, const schema::Method* m, const zcrp
 }
 
 // [inside]
-void UnaryCall::begin() {
-  state_.store(State::kRunning);
-  channel_->enlist(this);
-  rpc::Counters::add(counters->calls, 1);
-  rpc::Counters::add(counters->calls_now, 1);
-  Status s;
-  if (!blocking_ && !hub->add(this)) s = Status::no_memory();
-  else if (cancel_posted_.load()) s = Status(Code::kCanceled, "the call was canceled");
-  else s = send();
-  message_.reset();
-  if (!s.ok()) finish(std::move(s));
-}
-
-Status UnaryCall::send() {
-  int64_t left = rpc::kNoTimeout;
-  if (deadline_ns_) {
-    left = deadline_ns_ - channel_->loop()->now();
-    if (left <= 0) return Status(Code::kDeadlineExceeded, "the deadline has passed");
-    channel_->loop()->set_timer(&deadline_, deadline_ns_);
-  }
-  Result<Transport*> transport = channel_->transport();
+Status UnaryCall::send(ClientCall* call) {
+  auto* c = static_cast<UnaryCall*>(call);
+  base::BufferRef message = std::move(c->message_);
+  Result<int64_t> left = c->arm();
+  if (!left.ok()) return left.take_status();
+  Channel* ch = c->channel_;
+  Result<Transport*> transport = ch->transport();
   if (!transport.ok()) return transport.take_status();
   Transport* t = *transport;
-  ZCRPC_TRY(make_request(method, config_, channel_->target().prefix, message_.get(), request_headers_, left, channel_->pool(), channel_->codings(), &request_));
-  answer_.begin(config_.codec, config_.message_limit, channel_->pool(), &channel_->codings());
+  Request& q = c->request_;
+  ZCRPC_TRY(make_request(c->method, c->config_, ch->target().prefix, message.get(), c->request_headers_, *left, ch->pool(), ch->codings(), &q));
+  c->answer_.begin(c->config_.codec, c->config_.message_limit, ch->pool(), &ch->codings());
   HttpRequest r;
-  r.get = request_.get;
-  r.repeatable = request_.repeatable;
-  r.target = request_.target.view();
-  r.headers = &request_.headers;
-  if (request_.body) r.body = request_.body->slice();
-  Result<HttpExchange*> e = t->start(t, r, this);
+  r.get = q.get;
+  r.repeatable = q.repeatable;
+  r.target = q.target.view();
+  r.headers = &q.headers;
+  r.buffer = q.body.get();
+  if (q.body) r.body = q.body->slice();
+  Result<HttpExchange*> e = t->start(t, r, c);
   if (!e.ok()) return e.take_status();
-  exchange_ = *e;
-  bytes_out_ = r.body.size;
-  rpc::Counters::add(counters->messages_out, 1);
-  rpc::Counters::add(counters->bytes_out, r.body.size);
-  if (r.body.size) counters->copied_out(r.body.size);  // into libcurl's own buffer
+  c->exchange_ = *e;
+  c->bytes_out_ = r.body.size;
+  rpc::Counters::add(c->counters->messages_out, 1);
+  rpc::Counters::add(c->counters->bytes_out, r.body.size);
+  // Into libcurl's own buffer; or, where it goes as it is, out of the encoder, if it did not leave there as it is.
+  if (r.body.size && (!t->by_reference || c->message_copied_)) c->counters->copied_out(r.body.size);
   return {};
 }
 
-void UnaryCall::cancel(rpc::Call* call) {
-  auto* c = static_cast<UnaryCall*>(call);
-  // Once is enough, and before it has begun there is nothing on the wire: begin sees the mark.
-  if (c->has(rpc::kDone) || c->cancel_posted_.exchange(true) || c->state_.load() == State::kNew) return;
-  c->retain();
-  c->channel_->run_inside(&c->cancel_);
-}
-
-void UnaryCall::set_timeout(rpc::Call* call, int64_t timeout_ms) {
-  auto* c = static_cast<UnaryCall*>(call);
-  if (c->state_.load() == State::kNew) c->config_.timeout_ms = timeout_ms;
-}
-
-int64_t UnaryCall::time_left_ms(const rpc::Call* call) {
-  auto* c = static_cast<const UnaryCall*>(call);
-  if (c->state_.load() == State::kNew) return c->config_.timeout_ms < 0 ? -1 : c->config_.timeout_ms;
-  if (!c->deadline_ns_) return -1;
-  if (c->has(rpc::kDone)) return 0;
-  const net::Io* io = c->channel_->loop()->io();
-  return std::max<int64_t>(0, (c->deadline_ns_ - io->monotonic_ns(io->user)) / kNsPerMs);
-}
+// ---- Verbs ----
 
 base::Metadata* UnaryCall::metadata(rpc::Call* call, int32_t which) {
   auto* c = static_cast<UnaryCall*>(call);
@@ -311,25 +192,13 @@ base::Metadata* UnaryCall::metadata(rpc::Call* call, int32_t which) {
 
 void UnaryCall::info(const rpc::Call* call, zcrpc_call_info* out) {
   auto* c = static_cast<const UnaryCall*>(call);
-  out->protocol = ZCRPC_CONNECT;
-  out->codec = c->config_.codec == rpc::Codec::kJson ? ZCRPC_JSON : ZCRPC_PROTO;
-  out->http = ZCRPC_HTTP1;
-  out->method = reinterpret_cast<const zcrpc_method*>(c->method);
-  const Endpoint& at = c->channel_->target().endpoint;
-  std::string_view peer = at.socket_path.empty() ? at.authority : c->channel_->target().text.view();
-  out->peer = {peer.data(), peer.size()};
+  c->fill_info(out);
   if (!c->begun_ns_) return;
-  bool done = c->has(rpc::kDone);
   out->bytes_out = c->bytes_out_;
   out->messages_out = c->bytes_out_ > 0 || c->exchange_;
-  if (done) {
-    out->bytes_in = const_cast<UnaryCall*>(c)->answer_.reader().body_bytes;
-    out->messages_in = c->error == nullptr;
-    out->age_ns = c->ended_ns_ - c->begun_ns_;
-    return;
-  }
-  const net::Io* io = c->channel_->loop()->io();
-  out->age_ns = io->monotonic_ns(io->user) - c->begun_ns_;
+  if (!c->has(rpc::kDone)) return;
+  out->bytes_in = const_cast<UnaryCall*>(c)->answer_.reader().body_bytes;
+  out->messages_in = c->error == nullptr;
 }
 
 // Operations of a turn on a client's unary call: it can be canceled, and nothing else.
@@ -342,23 +211,18 @@ Status UnaryCall::op(rpc::Call* call, const zcrpc_op* o, Slice, base::Buffer* bu
 
 // ---- The answer ----
 
-bool UnaryCall::on_data(Slice bytes) {
+bool UnaryCall::on_data(Slice bytes, base::Buffer* holder) {
   rpc::Counters::add(counters->bytes_in, bytes.size);
-  // libcurl takes its memory back when we return.
-  return answer_.data(bytes);
+  return answer_.data(bytes, holder);
 }
 
 void UnaryCall::on_ended(Status s) {
   exchange_ = nullptr;
-  finish(outcome(std::move(s)));
+  finish(this, outcome(std::move(s)));
 }
 
 Status UnaryCall::outcome(Status transport) {
-  if (!transport.ok()) {
-    // Whatever broke the connection after the deadline, it is the deadline that the caller wants to hear of.
-    bool late = deadline_ns_ && channel_->loop()->refresh() >= deadline_ns_ && transport.code() != Code::kResourceExhausted;
-    return late ? Status(Code::kDeadlineExceeded, "the deadline has passed") : std::move(transport);
-  }
+  if (!transport.ok()) return or_late(std::move(transport));
   ZCRPC_TRY(answer_.finish());
   rpc::MessageReader& reader = answer_.reader();
   if (reader.bytes_copied) rpc::Counters::add(counters->copies_in, reader.copies);
@@ -366,20 +230,10 @@ Status UnaryCall::outcome(Status transport) {
   return decode_reply();
 }
 
-// Of a message that does not hold what it should: the server's mistake, not an argument of ours.
-static Status blame_server(Status s, const schema::Message* type) {
-  if (s.code() != Code::kInvalidArgument) return s;
-  int64_t offset = s.offset();
-  return Status::format(Code::kInternal, "the reply is not a %.*s: %s", int(type->name.size()), type->name.data(), s.message())
-      .at(offset).in(s.path());
-}
-
 Status UnaryCall::decode_reply() {
-  base::BufferRef bytes(answer_.take());
-  if (!bytes) {  // an empty body needs no memory
-    bytes.reset(base::Buffer::make(0));
-    if (!bytes) return Status::no_memory();
-  }
+  bool slack;
+  base::BufferRef bytes(answer_.take(&slack));
+  if (!bytes) return Status::no_memory();
   if (!method->output) {
     reply_bytes_ = std::move(bytes);
     return {};
@@ -392,9 +246,10 @@ Status UnaryCall::decode_reply() {
     Result<base::Buffer*> wire = encode::finish(encoder);
     if (!wire.ok()) return wire.take_status();
     bytes.reset(*wire);
+    slack = true;
   }
   if (!arena_.hold(bytes.get())) return Status::no_memory();
-  Result<schema::View> v = view::decode(method->output, bytes->slice(), bytes->has_slack(), config_.decode, &arena_);
+  Result<schema::View> v = view::decode(method->output, bytes->slice(), slack, config_.decode, &arena_);
   if (!v.ok()) return blame_server(v.take_status(), method->output);
   reply_ = *v;
   reply_bytes_ = std::move(bytes);
@@ -402,56 +257,29 @@ Status UnaryCall::decode_reply() {
   return {};
 }
 
-// [inside]
-void UnaryCall::abort(Status why) {
-  if (state_.load() != State::kRunning) return;
-  if (exchange_) channel_->cancel(exchange_);
-  exchange_ = nullptr;
-  finish(std::move(why));
-}
-
 // [inside] The one end of every call.
-void UnaryCall::finish(Status s) {
-  if (finished_) return;  // it ended by itself while its last reference was being dropped
-  finished_ = true;
-  channel_->loop()->clear_timer(&deadline_);
-  channel_->delist(this);
-  rpc::Counters::add(counters->calls_now, uint64_t(-1));
-  if (!s.ok()) rpc::Counters::add(counters->calls_failed, 1);
-  request_.body.reset();
-  ended_ns_ = channel_->loop()->now();
-  // Nobody is left to hear of it: whoever dropped the last reference is about to clean up.
-  if (!try_retain()) {
-    if (!blocking_) hub->remove(this);
-    return;
-  }
-  error = s.take();
-  if (error) reply_ = nullptr;
-  zcrpc_event& r = done.record;
-  r.kind = ZCRPC_EVENT_DONE;
-  r.value = error ? int32_t(error->code()) : 0;
-  if (error) {
-    r.data = reinterpret_cast<uintptr_t>(error->message());
-    r.len = uint32_t(error->message_view().size());
+void UnaryCall::finish(ClientCall* call, Status s) {
+  auto* c = static_cast<UnaryCall*>(call);
+  if (c->exchange_) c->channel_->cancel(c->exchange_);
+  c->exchange_ = nullptr;
+  if (!c->ending(s)) return;
+  c->request_.body.reset();
+  c->error = s.take();
+  if (c->error) {
+    c->reply_ = nullptr;
   } else {
-    base::Buffer* bytes = reply_bytes_.get();
+    zcrpc_event& r = c->done.record;
+    base::Buffer* bytes = c->reply_bytes_.get();
     r.data = reinterpret_cast<uintptr_t>(bytes->data());
     r.len = uint32_t(bytes->size());
-    if (reply_) {
-      r.index = reinterpret_cast<uintptr_t>(schema::index_of(reply_));
-      r.index_len = schema::index_of(reply_)->size;
-      done.message = reply_;
+    c->done.buffer = bytes;
+    if (c->reply_) {
+      r.index = reinterpret_cast<uintptr_t>(schema::index_of(c->reply_));
+      r.index_len = schema::index_of(c->reply_)->size;
+      c->done.message = c->reply_;
     }
   }
-  bool told_by_event = !blocking_;
-  state_.store(State::kEnded, std::memory_order_release);
-  if (told_by_event) {
-    set(rpc::kDone);
-    hub->push(&done);
-  } else {
-    channel_->ended(this);
-  }
-  release();
+  c->tell_end();
 }
 
 }  // namespace zcrpc::client

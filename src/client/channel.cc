@@ -3,6 +3,7 @@
 #include <new>
 
 #include "client/call.h"
+#include "client/stream_call.h"
 #include "rpc/thrown.h"
 
 namespace zcrpc::client {
@@ -57,7 +58,7 @@ void Channel::close() {
 void Channel::shut() {
   closed_ = true;
   unbind_all();
-  while (UnaryCall* c = running_) c->abort(Status(Code::kCanceled, "the channel was closed"));
+  while (ClientCall* c = running_) c->abort(Status(Code::kCanceled, "the channel was closed"));
   if (transport_) transport_->free(transport_);
   transport_ = nullptr;
 }
@@ -102,10 +103,21 @@ Result<Transport*> Channel::transport() {
   return t;
 }
 
+static bool streams(const schema::Method* m) { return m->flags & (schema::kClientStream | schema::kServerStream); }
+
+Status Channel::may_call(const schema::Method* m) const {
+  if (streams(m) && !config_.streams) return Status(Code::kUnimplemented, "the client carries streams within the process only");
+  return {};
+}
+
 Result<rpc::Call*> Channel::open(const schema::Method* m, const CallConfig& config) {
   if (forked()) return Status(Code::kFailedPrecondition, "the channel belongs to the parent process");
-  if (m->flags & (schema::kClientStream | schema::kServerStream))
-    return Status(Code::kUnimplemented, "the client does not carry streams yet");
+  ZCRPC_TRY(may_call(m));
+  if (streams(m)) {
+    Result<StreamCall*> c = StreamCall::make(this, m, config);
+    if (!c.ok()) return c.take_status();
+    return static_cast<rpc::Call*>(*c);
+  }
   Result<UnaryCall*> c = UnaryCall::make(this, m, config);
   if (!c.ok()) return c.take_status();
   return static_cast<rpc::Call*>(*c);
@@ -124,8 +136,7 @@ struct Channel::Binding : rpc::Target {
 Result<uint64_t> Channel::bind(const schema::Method* m) {
   if (!hub_) return Status(Code::kFailedPrecondition, "the channel has no loop that takes operations");
   if (closed_) return Status(Code::kCanceled, "the channel was closed");
-  if (m->flags & (schema::kClientStream | schema::kServerStream))
-    return Status(Code::kUnimplemented, "the client does not carry streams yet");
+  ZCRPC_TRY(may_call(m));
   for (Binding* b = bindings_; b; b = b->next)
     if (b->method.get() == m) return b->id;
   void* p = allocator_->alloc(sizeof(Binding), allocator_->user);
@@ -133,7 +144,8 @@ Result<uint64_t> Channel::bind(const schema::Method* m) {
   auto* b = new (p) Binding(this);
   b->start = [](rpc::Target* t, const zcrpc_op* op, base::Slice message, base::Buffer* buffer, base::Slice meta) {
     auto* self = static_cast<Binding*>(t);
-    return UnaryCall::start_op(self->channel, self->method.get(), op, message, buffer, meta);
+    auto* start = streams(self->method.get()) ? StreamCall::start_op : UnaryCall::start_op;
+    return start(self->channel, self->method.get(), op, message, buffer, meta);
   };
   Status s = b->method.set(m);
   if (s.ok() && !(b->id = hub_->bind(b))) s = Status::no_memory();
@@ -158,13 +170,13 @@ void Channel::unbind_all() {
 
 // ---- Calls ----
 
-void Channel::enlist(UnaryCall* c) {
+void Channel::enlist(ClientCall* c) {
   c->previous = nullptr;
   if ((c->following = running_)) running_->previous = c;
   running_ = c;
 }
 
-void Channel::delist(UnaryCall* c) {
+void Channel::delist(ClientCall* c) {
   if (c->previous) c->previous->following = c->following;
   else if (running_ == c) running_ = c->following;
   if (c->following) c->following->previous = c->previous;
@@ -173,10 +185,10 @@ void Channel::delist(UnaryCall* c) {
 
 // ---- Blocking ----
 
-Status Channel::wait(UnaryCall* c) {
+Status Channel::wait(ClientCall* c, bool (*ready)(ClientCall* c)) {
   Status s;
   std::unique_lock lock(mutex_);
-  while (!c->has(rpc::kDone)) {
+  while (!c->has(rpc::kDone) && !(ready && ready(c))) {
     if (!own_loop_ || led_) {
       changed_.wait(lock);
       continue;
@@ -193,10 +205,21 @@ Status Channel::wait(UnaryCall* c) {
   return s;
 }
 
-void Channel::ended(UnaryCall* c) {
-  std::lock_guard lock(mutex_);
-  c->set(rpc::kDone);
-  changed_.notify_all();
+void Channel::ended(ClientCall* c) {
+  {
+    std::lock_guard lock(mutex_);
+    c->set(rpc::kDone);
+  }
+  tell();
+}
+
+void Channel::tell() {
+  {
+    std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  }
+  // One that waits may be the one who runs the loop, and sleeps in it.
+  if (own_loop_ && !loop_->in_turn()) loop_->want_turn();
 }
 
 }  // namespace zcrpc::client

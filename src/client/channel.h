@@ -17,7 +17,7 @@
 
 namespace zcrpc::client {
 
-class UnaryCall;
+class ClientCall;
 
 class Channel {
  public:
@@ -39,6 +39,7 @@ class Channel {
   const CallConfig& call_config() const { return config_.call; }
   const compress::Registry& codings() const { return config_.codings; }
   const Target& target() const { return target_; }
+  int32_t http() const { return config_.http; }
   net::Loop* loop() const { return loop_; }
   rpc::Hub* hub() const { return hub_; }
   bool has_own_loop() const { return own_loop_; }
@@ -49,23 +50,26 @@ class Channel {
 
   // [any] Runs t inside: now, if nobody else is, and then true; else in a coming turn.
   bool run_inside(net::Task* t);
-  // Blocks until c has ended. Not inside.
-  base::Status wait(UnaryCall* c);
+  // Blocks until c has ended, or ready says so, which runs under a lock. Not inside.
+  base::Status wait(ClientCall* c, bool (*ready)(ClientCall* c) = nullptr);
   // [inside] Marks c as ended and wakes its waiter. Nothing may touch c afterwards but who holds a reference.
-  void ended(UnaryCall* c);
+  void ended(ClientCall* c);
+  // [inside] What a waiter's ready looks at has changed.
+  void tell();
 
   // [inside] The transport; made at the first call. closed: canceled.
   base::Result<Transport*> transport();
   void cancel(HttpExchange* e) { transport_->cancel(transport_, e); }
   compress::Pool* pool() { return &pool_; }  // [inside]
-  void enlist(UnaryCall* c);
-  void delist(UnaryCall* c);
+  void enlist(ClientCall* c);
+  void delist(ClientCall* c);
 
  private:
   struct Close : net::Task { Channel* self; };
   struct Binding;
   Channel() = default;
   ~Channel() = default;
+  base::Status may_call(const schema::Method* m) const;
   void shut();
   void unbind_all();
   static void destroy(Channel* c);
@@ -79,7 +83,7 @@ class Channel {
   Target target_;
   ChannelConfig config_;
   Transport* transport_ = nullptr;    // [inside]
-  UnaryCall* running_ = nullptr;      // [inside] a list
+  ClientCall* running_ = nullptr;     // [inside] a list
   Binding* bindings_ = nullptr;       // [inside] a list
   compress::Pool pool_;               // [inside]
   Close close_;

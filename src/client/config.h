@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <zcrpc.h>
+
 #include "client/transport.h"
 #include "compress/registry.h"
 #include "rpc/protocol.h"
@@ -29,6 +31,8 @@ struct ChannelConfig {
   // Makes the transport, when there is need of it; nullptr: libcurl's. user goes with it.
   base::Result<Transport*> (*transport)(net::Loop* loop, void* user) = nullptr;
   void* transport_user = nullptr;
+  bool streams = false;                    // it carries streams
+  int32_t http = ZCRPC_HTTP1;              // as zcrpc_call_info tells
   size_t connections = 0;                  // 0: as many as calls at once
 };
 

@@ -136,7 +136,7 @@ size_t CurlCallbacks::header(char* line, size_t one, size_t n, void* user) {
 size_t CurlCallbacks::data(char* bytes, size_t one, size_t n, void* user) {
   auto* e = static_cast<HttpExchange*>(user);
   size_t size = one * n;
-  if (!e->sink || size == 0 || e->sink->data(e->sink, base::Slice(bytes, size))) return size;
+  if (!e->sink || size == 0 || e->sink->data(e->sink, base::Slice(bytes, size), nullptr)) return size;
   e->broken = true;
   return kStop;
 }

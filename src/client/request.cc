@@ -28,13 +28,16 @@ Result<Buffer*> coded_message(const schema::Method* m, const CallConfig& config,
   return b;
 }
 
-static Status compressed(Buffer* message, const CallConfig& config, compress::Pool* pool, const compress::Registry& codings, BufferRef* out) {
+Result<Buffer*> compressed_message(Buffer* message, const CallConfig& config, compress::Pool* pool, const compress::Registry& codings) {
+  // An empty body is never compressed; nor is one sent that grew.
+  if (config.coding == Coding::kIdentity || !message->size() || message->size() < config.compress_min) return static_cast<Buffer*>(nullptr);
   compress::Deflater d;
   ZCRPC_TRY(d.begin(pool, config.coding, config.compression_level, message->size(), codings));
   ZCRPC_TRY(d.feed(message->slice()));
   Result<Buffer*> b = d.finish();
-  if (b.ok()) out->reset(*b);
-  return b.take_status();
+  if (!b.ok() || (*b)->size() < message->size()) return b;
+  (*b)->release();
+  return static_cast<Buffer*>(nullptr);
 }
 
 Status make_request(const schema::Method* m, const CallConfig& config, std::string_view prefix, Buffer* message,
@@ -45,14 +48,11 @@ Status make_request(const schema::Method* m, const CallConfig& config, std::stri
   call.metadata = &metadata;
   call.codings = &codings;
   BufferRef body(message->retain());
-  // An empty body is never compressed; nor is one sent that grew.
-  if (config.coding != Coding::kIdentity && message->size() && message->size() >= config.compress_min) {
-    BufferRef smaller;
-    ZCRPC_TRY(compressed(message, config, pool, codings, &smaller));
-    if (smaller->size() < message->size()) {
-      body = std::move(smaller);
-      call.coding = config.coding;
-    }
+  Result<Buffer*> smaller = compressed_message(message, config, pool, codings);
+  if (!smaller.ok()) return smaller.take_status();
+  if (*smaller) {
+    body.reset(*smaller);
+    call.coding = config.coding;
   }
   out->repeatable = m->flags & (schema::kNoSideEffects | schema::kIdempotent);
   if (config.get_limit && (m->flags & schema::kNoSideEffects) && body->size() < config.get_limit) {

@@ -25,6 +25,9 @@ struct Request {
 // The message in the call's codec: wire bytes as they are, or as JSON.
 base::Result<base::Buffer*> coded_message(const schema::Method* m, const CallConfig& config, base::Buffer* wire);
 
+// The message compressed as config says, or null: it is not to be, or would not become smaller.
+base::Result<base::Buffer*> compressed_message(base::Buffer* message, const CallConfig& config, compress::Pool* pool, const compress::Registry& codings);
+
 // message: in the codec. prefix: of the channel's target, before the method's path. timeout_ns: rpc::kNoTimeout is none.
 base::Status make_request(const schema::Method* m, const CallConfig& config, std::string_view prefix, base::Buffer* message,
                           const base::Metadata& metadata, int64_t timeout_ns, compress::Pool* pool, const compress::Registry& codings, Request* out);

@@ -87,9 +87,10 @@ struct Counters {
     add(copies_in, 1);
     add(bytes_copied_in, n);
   }
-  void copied_out(size_t n) {
-    add(copies_out, 1);
-    add(bytes_copied_out, n);
+  void copied_out(size_t n) { copied_out_by(1, n); }
+  void copied_out_by(uint64_t copies, uint64_t bytes) {
+    add(copies_out, copies);
+    add(bytes_copied_out, bytes);
   }
 };
 

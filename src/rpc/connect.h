@@ -19,11 +19,15 @@ void write_error_json(const base::Error& e, base::String* out);
 // Never fails: what is not a Connect error, or has no known code, gets `fallback`, and text unless it has its own. The
 // caller owns the error; without memory it is the static one.
 base::Error* read_error_json(base::Slice json, base::Code fallback, std::string_view text);
+// The last message of a stream, {"error":{...},"metadata":{"name":["value"]}}: OK, or the error with its metadata;
+// trailers gets the metadata. internal: it is not that.
+base::Status read_end_json(base::Slice json, base::Metadata* trailers);
 
 // What a client sends besides the body.
 struct ConnectCall {
   Codec codec = Codec::kProto;
-  compress::Coding coding = compress::Coding::kIdentity;  // of the request's body
+  bool streams = false;                                   // messages in envelopes, both ways
+  compress::Coding coding = compress::Coding::kIdentity;  // of the request's body, or of messages that say so
   bool accept_compressed = true;
   const compress::Registry* codings = &compress::kRegistry;
   int64_t timeout_ns = kNoTimeout;
@@ -46,13 +50,15 @@ class ConnectAnswer {
   // False: no use in reading on; finish tells why.
   bool status(int http);
   bool header(std::string_view name, std::string_view value);  // name in lower case
-  bool data(base::Slice s);
+  // holder: memory in which s may stay; it is retained until reset. nullptr: s goes when this returns.
+  bool data(base::Slice s, base::Buffer* holder = nullptr);
   // All has come. OK: message() is the reply. Else the peer's error with its details and metadata, or what was wrong.
   base::Status finish();
 
-  base::Slice message() const { return reader_.message(); }  // owned, until reset
-  base::Buffer* buffer() const { return reader_.buffer(); }
-  base::Buffer* take() { return reader_.take(); }
+  base::Slice message() const { return reader_.message(); }  // until reset
+  // The message in memory of its own, or as the part that it is of a holder; the reference is the caller's. *slack: as
+  // base::Buffer::has_slack. nullptr: no memory.
+  base::Buffer* take(bool* slack);
   base::Metadata& headers() { return headers_; }
   base::Metadata& trailers() { return trailers_; }
   MessageReader& reader() { return reader_; }
@@ -64,6 +70,7 @@ class ConnectAnswer {
 
   enum class Type : uint8_t { kAbsent, kOther, kProto, kJson };
   MessageReader reader_;
+  base::BufferRef holder_;  // of a message that the reader has borrowed
   base::Metadata headers_, trailers_;
   base::Status status_;  // what went wrong on our side
   compress::Pool* pool_ = nullptr;

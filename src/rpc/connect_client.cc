@@ -23,7 +23,9 @@ bool media_is(std::string_view value, std::string_view media) {
 
 bool put(Metadata* out, std::string_view name, std::string_view value) { return out->add(name, Slice(value)); }
 
-constexpr std::string_view kTrailer = "trailer-";
+constexpr std::string_view kTrailer = "trailer-", kStreamCoding = "connect-content-encoding";
+
+std::string_view stream_type(Codec c) { return c == Codec::kJson ? "application/connect+json" : "application/connect+proto"; }
 
 }  // namespace
 
@@ -32,14 +34,15 @@ Status connect_headers(const ConnectCall& call, bool get, Metadata* out) {
   char digits[kMaxTimeout];
   bool ok = true;
   if (!get) {
-    ok = put(out, "content-type", call.codec == Codec::kJson ? "application/json" : "application/proto") &&
+    bool json = call.codec == Codec::kJson;
+    ok = put(out, "content-type", call.streams ? stream_type(call.codec) : json ? "application/json" : "application/proto") &&
          put(out, "connect-protocol-version", "1") &&
-         (call.coding == Coding::kIdentity || put(out, "content-encoding", call.codings->name(call.coding)));
+         (call.coding == Coding::kIdentity || put(out, call.streams ? kStreamCoding : "content-encoding", call.codings->name(call.coding)));
   }
   if (ok && call.timeout_ns != kNoTimeout) {
     ok = put(out, "connect-timeout-ms", {digits, write_connect_timeout(call.timeout_ns, digits)});
   }
-  if (ok && call.accept_compressed) ok = put(out, "accept-encoding", call.codings->list());
+  if (ok && call.accept_compressed) ok = put(out, call.streams ? "connect-accept-encoding" : "accept-encoding", call.codings->list());
   Slice own;
   if (ok && !(call.metadata && call.metadata->get("user-agent", &own))) {
     char ours[kMaxUserAgent];
@@ -72,6 +75,7 @@ void ConnectAnswer::begin(Codec codec, size_t limit, compress::Pool* pool, const
 
 void ConnectAnswer::reset() {
   reader_.reset();
+  holder_.reset();
   headers_.clear();
   trailers_.clear();
   status_ = {};
@@ -119,7 +123,7 @@ Status ConnectAnswer::check() {
   return Status(other_codec ? Code::kInternal : Code::kUnknown, "the answer has an unexpected content type");
 }
 
-bool ConnectAnswer::data(Slice s) {
+bool ConnectAnswer::data(Slice s, base::Buffer* holder) {
   if (!status_.ok()) return false;
   if (!began_) {
     began_ = true;
@@ -134,8 +138,23 @@ bool ConnectAnswer::data(Slice s) {
     reader_.begin(o);
   }
   Status st = reader_.data(s);
-  if (st.ok()) st = reader_.own();
+  if (st.ok() && !holder) st = reader_.own();
+  // What was borrowed before has been copied by now.
+  holder_.reset(st.ok() && holder && reader_.borrowed() ? holder->retain() : nullptr);
   return st.ok() || fail(std::move(st));
+}
+
+base::Buffer* ConnectAnswer::take(bool* slack) {
+  *slack = true;
+  if (holder_ && reader_.borrowed()) {
+    Slice m = message();
+    *slack = holder_->has_slack();
+    if (m.data == holder_->data() && m.size == holder_->size()) return holder_.take();
+    return base::Buffer::part(holder_.get(), size_t(m.data - holder_->data()), m.size);
+  }
+  // An empty body needs no memory of its own.
+  base::Buffer* b = reader_.take();
+  return b ? b : base::Buffer::make(0);
 }
 
 Status ConnectAnswer::finish() {

@@ -50,7 +50,7 @@ void MessageReader::forget() {
   used_ = size_ = left_ = 0;
   compressed_in_ = 0;
   head_size_ = 0;
-  compressed_ = complete_ = borrowed_ = counted_ = packed_ = false;
+  compressed_ = complete_ = borrowed_ = counted_ = packed_ = end_ = false;
   message_ = {};
 }
 
@@ -100,6 +100,8 @@ Status MessageReader::take_from(Slice* s) {
 // The envelope is judged before anything of the message is read.
 Status MessageReader::head() {
   uint8_t flags = head_[0];
+  end_ = flags & o_.end_flag;
+  if (end_) flags ^= o_.end_flag;
   size_ = left_ = size_t(head_[1]) << 24 | size_t(head_[2]) << 16 | size_t(head_[3]) << 8 | head_[4];
   if (flags > 1) return Status(Code::kInternal, "unknown flags in an envelope");
   if (flags == 1 && !o_.coding_named) return Status(Code::kInternal, "a compressed message, but no encoding was named");

@@ -36,6 +36,7 @@ class MessageReader {
     bool envelope = false;                 // gRPC
     compress::Coding coding = compress::Coding::kIdentity;
     bool coding_named = false;             // envelope: an encoding was named, so flag 1 is allowed even for identity
+    uint8_t end_flag = 0;                  // envelope: of the protocol's own last message, whose body the reader hands out too
     size_t limit = 4 << 20;
     int64_t content_length = -1;           // bare: how much will come, -1 if not known. A hint only
     Side side = Side::kServer;
@@ -67,6 +68,7 @@ class MessageReader {
   bool packed() const { return packed_; }          // message() is still compressed: expand() comes first
 
   bool complete() const { return complete_; }      // all of a message is here, though the body may not have ended
+  bool is_end() const { return end_; }             // its envelope has the end's flag
   base::Slice message() const { return message_; }  // until reset, if it is owned
   bool borrowed() const { return borrowed_; }       // from the last slice
   // Moves a borrowed message, or part of one, into memory of our own; counted.
@@ -100,7 +102,7 @@ class MessageReader {
   uint64_t compressed_in_ = 0;
   uint8_t head_[kEnvelope];
   uint8_t head_size_ = 0;
-  bool compressed_ = false, complete_ = false, borrowed_ = false, counted_ = false, packed_ = false;
+  bool compressed_ = false, complete_ = false, borrowed_ = false, counted_ = false, packed_ = false, end_ = false;
   base::Slice message_;
 };
 

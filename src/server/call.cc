@@ -236,6 +236,13 @@ void ServerCall::body(Slice bytes) {
   }
 }
 
+void ServerCall::body(const base::Piece& piece) {
+  base::Buffer* before = kept_;
+  kept_ = piece.buffer->retain();
+  body(piece.bytes);
+  if (before) before->release();  // what was borrowed from it has been joined with this
+}
+
 void ServerCall::body_end() {
   if (borrowing_) {
     borrowing_ = false;
@@ -315,6 +322,7 @@ Status ServerCall::decode() {
   }
   if (request_.codec() == rpc::Codec::kJson) ZCRPC_TRY(read_json(&from_json_, &message_));
   bool slack = request_.codec() == rpc::Codec::kProto;  // of blocks and of the reader's own buffers
+  if (local_ && reader_.borrowed()) slack = slack && kept_->has_slack();
   auto v = view::decode(method->input, message_, slack, route_->decode, &arena_);
   if (!v.ok()) return v.take_status();
   view_ = *v;

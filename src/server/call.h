@@ -39,9 +39,9 @@ class ServerCall : public rpc::Call {
   // The head is complete. False: it was answered already, the body is of no interest.
   bool head_done();
   void body(base::Slice bytes);
+  void body(const base::Piece& piece);  // within the process: it stays where it is
   void body_end();
-  // Its body lies in b, and not in a block of the worker.
-  void hold_body(base::Buffer* b) { kept_ = b->retain(); }
+  void feed() { pull(); }               // likewise: something has come, or the end
   // The stream is no more.
   void closed();
   // What was borrowed from the block that is about to be received into again is kept otherwise.
@@ -159,9 +159,10 @@ class ServerCall : public rpc::Call {
   void stream_body(base::Slice bytes);
   void stream_body_end();
   void pull();
-  void read_messages(base::Slice* in, bool in_block);
+  void pull_local();
+  void read_messages(base::Slice* in, base::Buffer* holder);
   void spoil(base::Status s);
-  base::Status deliver(bool in_block);
+  base::Status deliver(base::Buffer* holder);
   void end_of_requests();
   void give_window(size_t n);
   void let_go_of_held();               // it will never be read

@@ -260,7 +260,7 @@ void Connection::answer(ServerCall* c, Slice body) {
 void Connection::stream(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last) {
   if (first && !local_ && !add_cors(c)) return fail_later();
   if (local_) {
-    fail_later();  // its client asks for no streams
+    stream_local(c, pieces, first, last);
   } else if (is_http2()) {
     stream_http2(c, pieces, first, last);
   } else {
@@ -272,6 +272,7 @@ void Connection::stream(ServerCall* c, std::span<const base::Piece> pieces, bool
 // until so many wait that waiting on could be for ever.
 bool Connection::takes(ServerCall* c) const {
   if (h2_) return h2_->pending(&c->h2) == 0;
+  if (local_) return local_->takes();
   return out_.size() < worker_->config().high_water && (ended_ || c->is_finished() || c->queued() >= StreamState::kRoom);
 }
 
@@ -290,7 +291,9 @@ void Connection::flush() {
   }
   if (broken_) return close();
   if (local_) {
-    if (answered_) close();
+    while (!answered_ && !broken_ && current_ && current_->streams_out() && current_->pump()) {
+    }
+    if (answered_ || broken_) close();
     return;
   }
   if (protocol_ == Protocol::kHttp1) {

@@ -22,7 +22,9 @@ class Connection {
   // The same for one exchange of this process, without a socket: see local.h.
   static Connection* make_local(Worker* w, LocalExchange* e);
   void begin_local(const LocalExchange& e);
+  void feed_local();
   bool is_local() const { return local_ != nullptr; }
+  LocalExchange* local() const { return local_; }
 
   // The answer of a call, ready in its reply and pieces; body: of errors.
   void answer(ServerCall* c, base::Slice body);
@@ -31,7 +33,7 @@ class Connection {
   // Whether the transport takes more of a call that streams now; it is asked again when that may have changed.
   bool takes(ServerCall* c) const;
   // Bytes that it took of a call, and that have not left.
-  size_t pending(const ServerCall* c) const { return h2_ ? h2_->pending(&c->h2) : out_.size(); }
+  size_t pending(const ServerCall* c) const { return h2_ ? h2_->pending(&c->h2) : local_ ? local_->unused() : out_.size(); }
   // Asks it, and the call, at the next flush.
   void pump_later(ServerCall* c) {
     c->pump_later();
@@ -129,11 +131,16 @@ class Connection {
   // connection_http2.cc
   bool start_http2();
   void answer_http2(ServerCall* c, base::Slice body);
-  void answer_local(ServerCall* c, base::Slice body);  // local.cc
+  // local.cc
+  void answer_local(ServerCall* c, base::Slice body);
+  void stream_local(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last);
+  bool head_local(const rpc::Reply& r);
+  bool share(std::span<const base::Piece> pieces, base::Slice before, base::Slice behind, base::Vec<base::Piece>* out, base::BufferRef* copies);
   void stream_http2(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last);
 
   Worker* worker_;
   LocalExchange* local_ = nullptr;         // of kLocal
+  bool wants_body_ = false;                // likewise: its call was not answered by its head
   net::Stream* stream_ = nullptr;          // between us and the socket; nullptr: the socket itself
   OwnHandler handler_;
   OwnTimer timer_;

@@ -283,7 +283,6 @@ Status Server::attach(net::Loop* loop, rpc::Hub* hub) {
 Status Server::run(int threads) {
   if (threads < 1 || threads > 1024) return Status(Code::kInvalidArgument, "threads: 1 to 1024");
   if (ran_ || workers_.load()) return Status(Code::kFailedPrecondition, "the server runs already, or did");
-  if (places_.empty()) return Status(Code::kFailedPrecondition, "the server listens nowhere");
   if (turns_) return Status(Code::kFailedPrecondition, "a method is routed to a turn's events, which run takes none of: attach the server to a loop");
   ran_ = true;
   auto* all = new (std::nothrow) Thread[size_t(threads)];

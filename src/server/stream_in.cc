@@ -57,7 +57,7 @@ void ServerCall::stream_body(Slice bytes) {
   StreamState& s = *stream_;
   if (!request_.text() && s.held_size() == 0) {
     size_t before = bytes.size;
-    read_messages(&bytes, true);
+    read_messages(&bytes, worker_->blocks.current());
     give_window(before - bytes.size);
   }
   if (state_ != State::kHandling || s.broken || bytes.empty()) return;
@@ -86,6 +86,7 @@ void ServerCall::let_go_of_held() {
 
 // What is held becomes messages, and perhaps the end.
 void ServerCall::pull() {
+  if (local_) return pull_local();
   StreamState& s = *stream_;
   size_t used = 0;
   while (state_ == State::kHandling && s.credits > 0 && !s.broken) {
@@ -93,12 +94,12 @@ void ServerCall::pull() {
       Slice in(s.held.data() + s.held_at, s.held_size());
       if (in.empty()) break;
       size_t before = in.size;
-      read_messages(&in, false);
+      read_messages(&in, nullptr);
       s.held_at += before - in.size;
       used += before - in.size;
     } else if (!s.decoded.empty()) {
       Slice in(s.decoded.data(), s.decoded.size());
-      read_messages(&in, false);
+      read_messages(&in, nullptr);
       s.decoded.shift(s.decoded.size() - in.size);
     } else {
       size_t n = std::min(s.held_size(), kTextAtOnce);
@@ -122,14 +123,28 @@ void ServerCall::pull() {
   end_of_requests();
 }
 
-// Takes from *in while there are credits. in_block: the bytes lie in the block that was received into.
-void ServerCall::read_messages(Slice* in, bool in_block) {
+// The same within the process, where everything waits in the memory of the client.
+void ServerCall::pull_local() {
+  StreamState& s = *stream_;
+  while (conn_ && state_ == State::kHandling && s.credits > 0 && !s.broken) {
+    base::Piece* p = conn_->local()->front();
+    if (!p) break;
+    Slice in = p->bytes;
+    read_messages(&in, p->buffer);
+    if (conn_) conn_->local()->use(p->bytes.size - in.size);
+  }
+  if (conn_ && conn_->local()->at_end()) s.peer_ended = true;
+  end_of_requests();
+}
+
+// Takes from *in while there are credits. holder: the bytes lie in it, and may stay there; nullptr: they go.
+void ServerCall::read_messages(Slice* in, base::Buffer* holder) {
   StreamState& s = *stream_;
   while (in->size && s.credits > 0 && state_ == State::kHandling && !s.broken) {
     if (Status st = reader_.take_from(in); !st.ok()) return spoil(std::move(st));
     if (!reader_.complete()) return;
     s.credits--;
-    if (Status st = deliver(in_block); !st.ok()) return spoil(bad_request(std::move(st)));
+    if (Status st = deliver(holder); !st.ok()) return spoil(bad_request(std::move(st)));
     reader_.next();
   }
 }
@@ -141,7 +156,7 @@ void ServerCall::spoil(Status s) {
   fail(std::move(s));
 }
 
-Status ServerCall::deliver(bool in_block) {
+Status ServerCall::deliver(base::Buffer* holder) {
   Delivery* d = worker_->take_delivery();
   if (!d) return Status::no_memory();
   auto give_back = [](rpc::Event* e) {
@@ -150,8 +165,8 @@ Status ServerCall::deliver(bool in_block) {
   };
   Slice message = reader_.message();
   Status st;
-  if (reader_.borrowed() && in_block) {
-    d->hold = worker_->blocks.current()->retain();
+  if (reader_.borrowed() && holder) {
+    d->hold = holder->retain();
   } else {
     st = reader_.own();
     message = reader_.message();
@@ -162,7 +177,7 @@ Status ServerCall::deliver(bool in_block) {
   if (st.ok() && json) st = read_json(&d->from_json, &message);
   d->message = nullptr;
   if (st.ok() && method->input) {
-    auto v = view::decode(method->input, message, !json && d->hold != nullptr, route_->decode, &d->arena);
+    auto v = view::decode(method->input, message, !json && d->hold && d->hold->has_slack(), route_->decode, &d->arena);
     if (v.ok()) d->message = *v;
     else st = v.take_status();
   }

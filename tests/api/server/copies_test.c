@@ -402,16 +402,20 @@ static void plain_large(void) {
   answer_size = a.body;
   close(fd);
 }
-static void local(void) {
+static void ask_local(const char *text) {
   zcrpc_error *err = NULL;
   zcrpc_channel *channel = zcrpc_channel_new_inproc(NULL, server, NULL, &err);
   zcrpc_call *call = zcrpc_channel_open(channel, method("s.S/Echo"), NULL, &err);
-  zcrpc_encoder_put_string(zcrpc_call_encoder(call), TEXT, "hello", ZCRPC_NTS);
+  zcrpc_encoder_put_string(zcrpc_call_encoder(call), TEXT, text, ZCRPC_NTS);
   if (!zcrpc_call_unary(call, &err)) fail_msg("%s", zcrpc_error_message(err));
-  request_size = answer_size = 7;
   zcrpc_call_release(call);
   zcrpc_channel_free(channel);
 }
+static void local(void) {
+  ask_local("hello");
+  request_size = answer_size = 7;
+}
+static void local_large(void) { ask_local("size 100000"); }
 
 static atomic_int busy;
 static void stay(void *user) {
@@ -463,6 +467,7 @@ static const struct {
     {"stream-out", 1, NULL, chat},          {"stream-large", 1, NULL, stream_large}, {"raw-out", 1, NULL, raw_small},
     {"raw-large", 1, NULL, raw_large},      {"plain-out", 1, NULL, plain},
     {"plain-large", 1, NULL, plain_large},  {"local-out", 1, NULL, local},
+    {"local-large", 1, NULL, local_large},
 };
 enum { PATHS = sizeof paths / sizeof *paths };
 
