@@ -409,7 +409,7 @@ bool Connection::takes_the_rest(int64_t now) {
   return true;
 }
 
-void Connection::drain(bool patient) {
+void Connection::drain() {
   if (dead_ || (draining_ && !old_)) return;
   draining_ = true;
   if (ending_) return;  // its last word is queued, or was said
@@ -418,18 +418,10 @@ void Connection::drain(bool patient) {
     ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_ping_ms);
     expect_by(ping_due_ns_);
     flush_later();
-  } else if (patient && protocol_ == Protocol::kUnknown && seen_ == 0) {
-    // drain_silent comes later
   } else if (quiet()) {  // its first, or next, request may be under way
     ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_quiet_ms);
     expect_by(ping_due_ns_);
   }
-}
-
-void Connection::drain_silent() {
-  if (dead_ || !draining_ || ending_ || ping_due_ns_ || protocol_ != Protocol::kUnknown || seen_) return;
-  ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_quiet_ms);
-  expect_by(ping_due_ns_);
 }
 
 // Its time is over: as drain(), but an idle HTTP/1.1 connection stays until the answer to its next request, since a proxy
@@ -439,7 +431,7 @@ void Connection::grow_old() {
   if (protocol_ == Protocol::kHttp1 && !current_) {
     draining_ = true;
   } else {
-    drain(false);
+    drain();
   }
   old_ = aged_ = true;
   age_ns_ = config.age_grace_ms < 0 ? kNever : later(worker_->loop()->now(), config.age_grace_ms);
@@ -535,7 +527,7 @@ void Connection::count_request() {
   int64_t most = worker_->config().max_requests;
   if (most < 0 || ++requests_ != most) return;
   if (h2_) {
-    drain(false);
+    drain();
   } else {
     draining_ = true;  // this one's answer says so
     old_ = true;

@@ -47,10 +47,8 @@ class Connection {
   void unhold(size_t n) { held_in_ -= n; }
   // Ends a call's stream without an answer: a reset, or on HTTP/1.1 the connection's end.
   void reset(ServerCall* c, uint32_t code);
-  // No new calls; the connection closes when those that run have ended. patient: one that has not asked yet may.
-  void drain(bool patient);
-  // Those that have not asked by the end of the lame-duck time close now.
-  void drain_silent();
+  // No new calls; the connection closes when those that run have ended.
+  void drain();
   // The end of that time: what still runs gets unavailable.
   void drain_deadline(const char* why = "the server is shutting down");
   // At once.

@@ -65,7 +65,7 @@ bool Connection::start_http2() {
   if (!made.ok()) return false;
   h2_ = *made;
   if (int64_t every = worker_->config().keepalive_ms; every >= 0) expect_by(heard_ns_ + every * net::Timers::kNsPerMs);
-  if (draining_) {  // it came during the lame-duck time
+  if (draining_) {  // since its first byte
     h2_->drain();
     ping_due_ns_ = worker_->loop()->now() + worker_->config().drain_ping_ms * net::Timers::kNsPerMs;
     expect_by(ping_due_ns_);

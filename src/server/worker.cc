@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "server/server.h"
 
@@ -169,7 +170,7 @@ bool Worker::post(net::Task* t) {
 
 base::Status Worker::may_serve() const {
   if (left_.load()) return Status(base::Code::kUnavailable, "the server has ended");
-  if (draining_) return Status(base::Code::kUnavailable, "the server is shutting down");
+  if (leaving_) return Status(base::Code::kUnavailable, "the server is shutting down");
   return {};
 }
 
@@ -211,7 +212,7 @@ void Worker::accepted(void* user, int fd, const net::Address& peer) {
   self->opened(c);
   rpc::Counters::add(self->counters_.connections, 1);
   rpc::Counters::add(self->counters_.connections_now, 1);
-  if (self->draining_) c->drain(self->loop_->now() < self->duck_due_ns_);
+  if (self->leaving_) c->drain();
 }
 
 void Worker::opened(Connection* c) {
@@ -246,28 +247,30 @@ void Worker::drain() {
     draining_ = true;
     health_->drain();
     duck_due_ns_ = std::min(loop_->now() + config().lame_duck_ms * kMs, due);
-    for (Connection* c = connections_; c;) {
-      Connection* following = c->next;
-      c->drain(loop_->now() < duck_due_ns_);
-      c = following;
-    }
   }
+  // In the lame-duck time all goes on: a client that was told to go elsewhere would come back, to the same server.
+  if (!listening_ || loop_->now() >= duck_due_ns_) leave();
   loop_->set_timer(&timer_, listening_ ? std::min(duck_due_ns_, due) : due);
   check_drained();
+}
+
+void Worker::leave() {
+  if (std::exchange(leaving_, true)) return;
+  for (Connection* c = connections_; c;) {
+    Connection* following = c->next;
+    c->drain();
+    c = following;
+  }
 }
 
 void Worker::on_timer() {
   int64_t now = loop_->now(), due = server_->drain_due_ns();
   if (listening_ && now >= std::min(duck_due_ns_, due)) {
+    leave();
     // Those that the kernel has accepted were promised an answer.
     for (size_t i = 0; i < listeners_.size(); i++) listeners_[i]->listener.accept_queued();
     close_listeners();
     health_->end_watches();
-    for (Connection* c = connections_; c;) {
-      Connection* following = c->next;
-      c->drain_silent();
-      c = following;
-    }
   }
   if (now >= due && !past_deadline_) {
     past_deadline_ = true;
@@ -329,7 +332,7 @@ void Worker::detach() {
   }
   bool nested = loop_->inside();
   if (!nested) loop_->enter();
-  draining_ = true;
+  draining_ = leaving_ = true;
   loop_->clear_timer(&timer_);
   close_listeners();
   while (connections_) connections_->close();

@@ -91,6 +91,7 @@ class Worker {
   static void destroy(Worker* w);
   static void accepted(void* open, int fd, const net::Address& peer);
   void drain();
+  void leave();  // behind the lame-duck time: clients are told to go elsewhere
   void close_listeners();
   void check_drained();
   void on_timer();
@@ -109,7 +110,7 @@ class Worker {
   int visitors_ = 0;
   rpc::Counters counters_;
   std::atomic<bool> drain_posted_{false}, drained_{false}, left_{false};
-  bool draining_ = false, past_deadline_ = false, listening_ = true;
+  bool draining_ = false, leaving_ = false, past_deadline_ = false, listening_ = true;
   int64_t duck_due_ns_ = 0;
   OwnTask drain_task_;
   OwnTimer timer_;

@@ -249,6 +249,41 @@ void the_last_requests_of_a_connection_are_lost(void**) {
   h.stop();
 }
 
+// Health has turned; until balancers have looked, whoever comes is served as before, and nobody is sent away.
+void a_lame_duck_sends_its_clients_away(void**) {
+  Harness h;
+  server::Config c;
+  c.lame_duck_ms = 400;
+  assert_true(h.start(net::system_io(), c).ok());
+  {
+    Peer old(&h), silent(&h);
+    auto call = [&](uint32_t id) { return open_stream(id) + frame(kData, kEndStream, id, "\x0a\x01x"); };
+    old.tell(kHello + call(1));
+    assert_true(old.wait([&] { return old.answered(1); }));
+    int64_t start = ms_now();
+    h.server->drain(5000);
+    for (int i = 0; i < 5; i++) h.turn(1);
+    Peer fresh(&h);
+    fresh.tell(kHello + call(1));
+    assert_true(fresh.wait([&] { return fresh.answered(1); }));
+    for (uint32_t id = 3; ms_now() - start < 300; id += 2) {
+      old.tell(call(id));
+      assert_true(old.wait([&] { return old.answered(id); }));
+    }
+    if (ms_now() - start < 380) assert_true(old.frames(kGoaway).empty() && fresh.frames(kGoaway).empty() && !silent.closed);
+    for (Peer* p : {&old, &fresh}) {
+      assert_true(p->wait([&] { return !p->frames(kGoaway).empty() && !p->frames(kPing).empty(); }));
+      assert_int_equal(p->frames(kGoaway)[0].word(0), 0x7fffffff);
+      p->tell(frame(kPing, 1, 0, p->frames(kPing)[0].payload));
+      assert_true(p->wait([&] { return p->closed; }));
+    }
+    assert_true(silent.wait([&] { return silent.closed; }));
+    assert_true(ms_now() - start >= 390);
+    assert_int_equal(dial(h.port), -1);
+  }
+  h.stop();
+}
+
 // It was https where the client spoke to, and is http here, or the other way round.
 void another_scheme_is_refused(void**) {
   Harness h;
@@ -308,6 +343,7 @@ int main() {
       cmocka_unit_test(an_old_connections_streams_end_without_trailers),
       cmocka_unit_test(connections_of_one_age_end_together),
       cmocka_unit_test(the_last_requests_of_a_connection_are_lost),
+      cmocka_unit_test(a_lame_duck_sends_its_clients_away),
       cmocka_unit_test(another_scheme_is_refused),
       cmocka_unit_test(small_messages_leave_in_frames_of_their_own),
   };
