@@ -128,7 +128,7 @@ void Connection::ready(uint32_t events) {
   if (events & EPOLLOUT) {
     flush();
     if (dead_) return;
-    if (stream_ && stream_->wants_write()) events |= EPOLLIN;  // its handshake goes on by reading
+    if (stream_ && !shut_ && stream_->wants_write()) events |= EPOLLIN;  // its handshake goes on by reading
   }
   if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
   in_ready_ = true;
@@ -139,8 +139,9 @@ void Connection::ready(uint32_t events) {
   if (std::exchange(flush_due_, false)) flush();
 }
 
+// After our last word what comes is dropped, so nobody has to understand it, or may answer it.
 int64_t Connection::recv(uint8_t* p, size_t n) {
-  if (stream_) return stream_->recv(p, n);
+  if (stream_ && !shut_) return stream_->recv(p, n);
   const net::Io* io = worker_->loop()->io();
   return io->recv(io->user, handler_.fd, p, n);
 }
@@ -154,20 +155,22 @@ int64_t Connection::sendv(const iovec* v, size_t count) {
 void Connection::receive() {
   // A stream may hold bytes that the socket's readiness no longer tells of: it is read until it has none, and what
   // bounds a turn is how much it may take off the socket.
-  if (stream_) stream_->allow(kReceivesARound * Blocks::kSize);
-  for (int round = 0; (stream_ || round < kReceivesARound) && reading_ && !(current_ && current_->choked()); round++) {
+  net::Stream* in = shut_ ? nullptr : stream_;
+  if (in) in->allow(kReceivesARound * Blocks::kSize);
+  for (int round = 0; (in || round < kReceivesARound) && reading_ && !(current_ && current_->choked()); round++) {
     uint8_t* at;
     size_t room;
     if (!worker_->blocks.room(&at, &room)) return close();
     int64_t n = recv(at, room);
     if (n == -EINTR) continue;
+    clogged_ = n == -EAGAIN && in && in->wants_write();
     if (n == -EAGAIN) {
-      if (stream_ && stream_->wants_write() != writing_) flush_later();
+      if (in && (in->wants_write() != writing_ || listening_ == clogged_)) flush_later();
       return;
     }
     if (n <= 0) {
-      if (stream_ && !stream_->failure().empty()) {
-        std::string_view why = stream_->failure();
+      if (in && !in->failure().empty()) {
+        std::string_view why = in->failure();
         worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: %.*s", int(peer_size_), peer_, int(why.size()), why.data());
       }
       eof_ = true;
@@ -178,7 +181,7 @@ void Connection::receive() {
     bool go_on = shut_ || fed({at, size_t(n)});
     outlive_block();
     worker_->blocks.handled(size_t(n));
-    if (!go_on || (!stream_ && size_t(n) < room)) return;
+    if (!go_on || (!in && size_t(n) < room)) return;
   }
 }
 
@@ -369,17 +372,21 @@ void Connection::shut_down() {
 }
 
 bool Connection::update_interest() {
-  bool write = !out_.empty() || (stream_ && stream_->wants_write());
+  bool write = !out_.empty() || (stream_ && !shut_ && stream_->wants_write());
   // A peer that does not take its answers gets no more of them, and pipelined requests have a cap.
   bool read = shut_ || (out_.size() < worker_->config().high_water && held_.size() < worker_->config().pipelined && !(current_ && current_->choked()));
-  if (read == reading_ && write == writing_) return true;
+  // A stream that cannot go on before the socket takes its bytes reads nothing: who has sent more, or its end, would be
+  // told of again and again.
+  bool listen = read && (shut_ || !clogged_);
+  if (read == reading_ && write == writing_ && listen == listening_) return true;
   if (read && !reading_ && stream_) {  // which may hold what the socket's readiness does not tell of
     resume_ = true;
     expect_by(worker_->loop()->now());
   }
   reading_ = read;
   writing_ = write;
-  return worker_->loop()->modify(&handler_, (read ? uint32_t(EPOLLIN) : 0u) | (write ? uint32_t(EPOLLOUT) : 0u));
+  listening_ = listen;
+  return worker_->loop()->modify(&handler_, (listen ? uint32_t(EPOLLIN) : 0u) | (write ? uint32_t(EPOLLOUT) : 0u));
 }
 
 // ---- the end

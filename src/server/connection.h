@@ -149,7 +149,9 @@ class Connection {
   bool broken_ = false;
   int borrowing_ = 0;
   bool draining_ = false, old_ = false, aged_ = false, ending_ = false, shut_ = false, saw_settings_ = false, pinged_ = false;
-  bool reading_ = true, writing_ = false;  // what the loop waits for
+  bool reading_ = true;                    // what comes is taken
+  bool listening_ = true, writing_ = false;  // what the loop waits for
+  bool clogged_ = false;                   // stream_ reads on when the socket has taken what it has to say
   bool eof_ = false;
   bool resume_ = false;                    // the timer is set to read from stream_
   bool in_ready_ = false, flush_due_ = false;  // while the socket is read, its flush waits for the end of that

@@ -13,7 +13,7 @@ enum class Way : uint8_t { kNow, kLater, kThread, kNever, kCancel, kDrop };  // 
 
 struct Call {
   uint32_t number = 0;
-  bool http2 = false;
+  bool http2 = false, local = false;
   Kind kind = Kind::kUnary;
   Protocol protocol = Protocol::kConnect;
   int requests = 1, replies = 1;

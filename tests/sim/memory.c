@@ -39,7 +39,7 @@ static struct block {
 } blocks[kPlaces];
 static size_t block_count, bytes, peak;
 static unsigned long count;
-static int serving;
+static int serving, spared;
 static int (*must_fail)(void *user, size_t size);
 static void *must_fail_user;
 
@@ -86,7 +86,7 @@ static int fails(size_t size) {
   int yes;
   if (!serving) return 0;
   count++;
-  if (!must_fail) return 0;
+  if (!must_fail || spared) return 0;
   serving = 0;
   yes = must_fail(must_fail_user, size);
   serving = 1;
@@ -127,6 +127,12 @@ void free(void *p) {
 int sim_memory_side(int server) {
   int was = serving;
   serving = server;
+  return was;
+}
+
+int sim_memory_spare(int yes) {
+  int was = spared;
+  spared = yes;
   return was;
 }
 

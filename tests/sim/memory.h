@@ -11,6 +11,8 @@ extern "C" {
 
 /* Whether what runs from now on is the server (1) or the world (0); returns what it was. */
 int sim_memory_side(int server);
+/* Whether the server's allocations from here on cannot fail; returns what it was. */
+int sim_memory_spare(int yes);
 /* From now on: nothing of it is counted yet, and its peak is 0. must_fail: asked for each allocation of the server, on the
  * world's side; NULL: none fails. */
 void sim_memory_start(int (*must_fail)(void *user, size_t size), void *user);

@@ -17,10 +17,50 @@ void Client::lost() {
     if (c->begun && !c->ended) end(c);
 }
 
+void Client::greet() {
+  if (!greeted_ && manner_.proxy) (tls_ ? wire_ : out_) += "PROXY TCP4 192.0.2.1 10.0.0.1 4711 80\r\n";
+  greeted_ = true;
+}
+
 void Client::push() {
   if (gone()) return;
-  size_t n = world_->write(link, out_);
-  out_.erase(0, n);
+  if (tls_) {
+    while (!out_.empty() && wire_.size() < 32768) {
+      size_t n = tls_->send(std::string_view(out_).substr(0, 16384));
+      if (!n) break;
+      out_.erase(0, n);
+      wire_ += tls_->to_send();
+    }
+    wire_ += tls_->to_send();
+  }
+  std::string& bytes = tls_ ? wire_ : out_;
+  size_t n = world_->write(link, bytes);
+  bytes.erase(0, n);
+}
+
+std::string Client::read() {
+  std::string s = world_->read(link, manner_.read_most);
+  if (!tls_) return s;
+  if (!s.empty()) tls_->received(s);
+  s = tls_->read();
+  if (tls_->broken() && !link->peer_reset) world_->complain(link, "link %d: what the server sent is not TLS, or an alert", link->number);
+  return s;
+}
+
+// At the end of a connection that nobody minds.
+void Client::hang_up() {
+  if (tls_ && world_->chance().once_in(2)) {
+    tls_->finish();
+    push();
+  }
+  world_->close(link);
+}
+
+void Mute::step() {
+  if (!link || link->peer_closed || link->peer_reset) return;
+  first_.erase(0, world_->write(link, first_));
+  (void)world_->read(link, 65536);
+  if (world_->ended(link)) world_->close(link);
 }
 
 void Client::mischief() {
@@ -44,7 +84,7 @@ void Client::mischief() {
     link->disturbed = link->garbled = true;
     std::string s;
     for (uint64_t n = 1 + dice.below(40); n > 0; n--) s.push_back(char(dice.next()));
-    out_ += s;
+    (tls_ && dice.once_in(2) ? wire_ : out_) += s;
   }
 }
 
@@ -52,7 +92,7 @@ namespace {
 
 class Http1 : public Client {
  public:
-  Http1(World* w, const Manner& m, bool pipelined) : Client(w, m), pipelined_(pipelined) {}
+  Http1(World* w, const Manner& m, bool pipelined) : Client(w, m, false), pipelined_(pipelined) {}
 
   void add(Call* c, int64_t when_ns) override {
     calls_.push_back(c);
@@ -68,6 +108,7 @@ class Http1 : public Client {
     if (!link || done_) return;
     mischief();
     if (gone() || link->peer_reset) return over();
+    greet();
     begin();
     push();
     feed();
@@ -75,10 +116,10 @@ class Http1 : public Client {
     receive();
     if (done_) return;
     if (left_ == 0 && finishing_ && open_.empty()) {
-      world_->close(link);
+      hang_up();
       return over();
     }
-    if (!out_.empty() || !sending_.empty() || link->down.readable() || (!waiting_.empty() && open_.empty())) world_->wake(link, std::max<int64_t>(manner_.think_ms * kMs, kMs));
+    if (unsent() || !sending_.empty() || link->down.readable() || (!waiting_.empty() && open_.empty())) world_->wake(link, std::max<int64_t>(manner_.think_ms * kMs, kMs));
   }
 
  private:
@@ -98,8 +139,6 @@ class Http1 : public Client {
       std::string body;
       for (int i = 0; i < c->requests; i++) body += c->request_body(i);
       bool chunked = c->streams() || world_->chance().once_in(3);
-      if (manner_.proxy && !greeted_) out_ += "PROXY TCP4 192.0.2.1 10.0.0.1 4711 80\r\n";
-      greeted_ = true;
       out_ += "POST " + std::string(c->path()) + " HTTP/1.1\r\nHost: sim\r\nContent-Type: " + c->content_type() + "\r\nX-Call: " + std::to_string(c->number) + "\r\n";
       if (c->timeout_ms >= 0)
         out_ += c->protocol == Protocol::kConnect ? "Connect-Timeout-Ms: " + std::to_string(c->timeout_ms) + "\r\n" : "Grpc-Timeout: " + std::to_string(c->timeout_ms) + "m\r\n";
@@ -133,8 +172,8 @@ class Http1 : public Client {
   }
 
   void receive() {
-    in_ += world_->read(link, manner_.read_most);
-    bool end = world_->ended(link);
+    in_ += read();
+    bool end = ended();
     while (!open_.empty() && answer(end)) {}
     if (end) {
       if (!in_.empty() && open_.empty()) world_->complain(link, "link %d: %zu bytes that nobody asked for", link->number, in_.size());
@@ -222,7 +261,7 @@ class Http1 : public Client {
     if (link && !link->peer_closed) world_->close(link);
   }
 
-  bool pipelined_, finishing_ = false, greeted_ = false;
+  bool pipelined_, finishing_ = false;
   int left_ = 0;
   std::deque<Call*> waiting_, open_;
   std::deque<Sending> sending_;

@@ -13,7 +13,7 @@ namespace {
 
 class Http2 : public Client {
  public:
-  Http2(World* w, const Manner& m) : Client(w, m) {
+  Http2(World* w, const Manner& m) : Client(w, m, true) {
     nghttp2_session_callbacks* cb = nullptr;
     nghttp2_option* o = nullptr;
     if (nghttp2_session_callbacks_new(&cb) || nghttp2_option_new(&o)) abort();
@@ -44,8 +44,7 @@ class Http2 : public Client {
     if (!link || done_) return;
     mischief();
     if (gone() || link->peer_reset) return over();
-    if (manner_.proxy && !greeted_) out_ += "PROXY TCP4 192.0.2.1 10.0.0.1 4711 80\r\n";
-    greeted_ = true;
+    greet();
     Chance& dice = world_->chance();
     if (manner_.ping && out_.empty() && dice.once_in(manner_.ping)) nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
     if (manner_.goaway && dice.once_in(manner_.goaway)) {
@@ -69,10 +68,10 @@ class Http2 : public Client {
       nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
       fill();
       push();
-      world_->close(link);
+      hang_up();
       return over();
     }
-    if (!out_.empty() || owed_ || link->down.readable() || nghttp2_session_want_write(session_)) world_->wake(link, std::max<int64_t>(manner_.think_ms * kMs, kMs));
+    if (unsent() || owed_ || link->down.readable() || nghttp2_session_want_write(session_)) world_->wake(link, std::max<int64_t>(manner_.think_ms * kMs, kMs));
   }
 
  private:
@@ -246,13 +245,13 @@ class Http2 : public Client {
   }
 
   void receive() {
-    std::string s = world_->read(link, manner_.read_most);
+    std::string s = read();
     if (!s.empty() && nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(s.data()), s.size()) < 0) {
       world_->complain(link, "link %d: the server's bytes are not HTTP/2", link->number);
       world_->close(link);
       return over();
     }
-    if (world_->ended(link)) {
+    if (ended()) {
       world_->close(link);
       over();
     }
@@ -277,7 +276,7 @@ class Http2 : public Client {
   }
 
   nghttp2_session* session_ = nullptr;
-  bool finishing_ = false, greeted_ = false, refusing_ = false;
+  bool finishing_ = false, refusing_ = false;
   int32_t last_id_ = INT32_MAX;
   int left_ = 0;
   size_t owed_ = 0;

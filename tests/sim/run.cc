@@ -27,7 +27,7 @@ struct Weather {
 
 class Run {
  public:
-  Run(uint64_t seed, bool trace) : world_(seed, trace), dice_(world_.chance()) {}
+  Run(uint64_t seed, bool trace) : world_(seed, trace), dice_(world_.chance()) { seed_tls(seed); }
 
   Outcome go() {
     plan();
@@ -117,6 +117,7 @@ class Run {
     }
     if (few_ || (config_.max_age_ms >= 0 && (config_.max_age_ms < 10'000 || config_.age_grace_ms >= 0))) all_ = false;
     heavy_ = dice_.once_in(100);
+    tls_ = dice_.once_in(10) ? tls_server() : nullptr;
     plan_shortage();
   }
 
@@ -174,6 +175,9 @@ class Run {
       if (m.window == 1000 || m.chunk == 100 || m.read_most == 60) m.think_ms = std::min<int64_t>(m.think_ms, 1);
       m.ping = dice_.of<uint64_t>({0, 10});
       m.proxy = config_.proxy_protocol;
+      m.tls = tls_ != nullptr;
+      m.old_tls = dice_.once_in(4);
+      m.names_protocol = !dice_.once_in(4);
       if (!weather_.calm) {
         m.abort = dice_.of<uint64_t>({0, 0, 100});
         m.close = dice_.of<uint64_t>({0, 0, 100});
@@ -193,6 +197,36 @@ class Run {
       world_.at(begin, [this, client] {
         if (world_.dial(client)) world_.wake(client->link);
         else client->lost();
+      });
+    }
+  }
+
+  // Calls of the server's own process, beside the others.
+  void make_locals() {
+    if (!dice_.once_in(3)) return;
+    locals_ = std::make_unique<Locals>(&world_, loop_, server_);
+    for (int64_t n = dice_.between(1, 4); n > 0; n--) {
+      Call* c = make_call(true);
+      c->http2 = false;
+      c->local = true;
+      c->kind = Kind::kUnary;
+      c->requests = c->replies = 1;
+      c->early = -1;
+      c->heavy = false;
+      c->protocol = Protocol::kConnect;
+      locals_->add(c, world_.now() + dice_.between(0, 3000) * kMs);
+    }
+  }
+
+  // Connections on which nothing more comes, at any of the places where more must.
+  void make_mutes() {
+    if (!dice_.once_in(8)) return;
+    static constexpr std::string_view kFirst[] = {"", "PRI * HT", "POST /s.S/Un", {"\x16\x03\x01\x02", 4}, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PROXY TCP4"};
+    for (int64_t n = dice_.between(1, 3); n > 0; n--) {
+      mutes_.push_back(std::make_unique<Mute>(&world_, std::string(kFirst[dice_.below(std::size(kFirst))])));
+      Mute* m = mutes_.back().get();
+      world_.after(dice_.between(0, 3000) * kMs, [this, m] {
+        if (world_.dial(m)) world_.wake(m->link);
       });
     }
   }
@@ -231,10 +265,12 @@ class Run {
       r.method = &methods_[i];
       if (auto s = server_->set(r); !s.ok()) return cannot("no route", s);
     }
-    if (auto s = server_->listen("10.0.0.1:80"); !s.ok()) return cannot("listen", s);
+    if (auto s = server_->listen("10.0.0.1:80", tls_); !s.ok()) return cannot("listen", s);
     if (auto s = server_->attach(loop_, &hub_); !s.ok()) return cannot("attach", s);
     WorldSide out;
     make_clients();
+    make_mutes();
+    make_locals();
     world_.at(weather_.drain_ns, [this] {
       world_.note("drain, grace %lld ms", static_cast<long long>(weather_.grace_ms));
       drain();
@@ -283,6 +319,8 @@ class Run {
   // What the clients have yet to read, they read.
   void settle() {
     world_.pass(600 * kSecond);
+    // A call that came to a drained server of this process is told so in turns.
+    for (int i = 0; i < 1000 && world_.why.empty() && locals_ && locals_->open(); i++) turn();
     for (auto& c : clients_) c->lost();
   }
 
@@ -298,6 +336,7 @@ class Run {
       hub_.release(e);
     }
     net::Loop::free(loop_);
+    if (tls_) end_tls();
     if (world_.why.empty() && world_.open_descriptors()) world_.wrong("%d descriptors are left open", world_.open_descriptors());
   }
 
@@ -525,6 +564,13 @@ class Run {
     for (auto& c : calls_) judge(*c);
     for (auto& client : clients_)
       if (client->link) judge(*client->link);
+    // Whoever never asks for anything is let go when heads are due.
+    for (auto& m : mutes_) {
+      const Link* l = m->link;
+      if (!l || !l->accepted || l->disturbed || l->stalled_ns || excuse_time_) continue;
+      int64_t ns = l->closed_ns - l->accepted_ns;
+      if (ns > (config_.head_ms + config_.linger_ms + 2000) * kMs) world_.wrong("link %d, on which nothing came, lived for %lld ms", l->number, static_cast<long long>(ns / kMs));
+    }
     if (sim_memory_peak() > memory_bound()) world_.wrong("%zu bytes were allocated at once, and %zu should do", sim_memory_peak(), memory_bound());
     // One allocation is for one connection: its neighbours have what they asked for.
     if (world_.shortage.once() && world_.hurt() > 1) world_.wrong("one allocation failed, and %zu connections suffered", world_.hurt());
@@ -533,8 +579,8 @@ class Run {
   // The most that the server may have allocated at once: what it has anyway, what the limits give a connection and a
   // stream, and the messages of calls. How long streams are does not matter, unless their handler asks for no room.
   size_t memory_bound() const {
-    constexpr size_t kServer = 640 << 10, kLink = 48 << 10, kCall = 12 << 10, kRoom = 2 * server::StreamState::kRoom;
-    size_t bound = kServer + world_.most_links() * (kLink + config_.high_water);
+    constexpr size_t kServer = 640 << 10, kLink = 48 << 10, kTls = 96 << 10, kCall = 12 << 10, kRoom = 2 * server::StreamState::kRoom;
+    size_t bound = kServer + world_.most_links() * (kLink + (tls_ ? kTls : 0) + config_.high_water);
     for (auto& c : calls_) {
       if (!c->begun) continue;
       size_t in = size_t(c->requests) * c->request_size, out = size_t(c->replies) * c->reply_size;
@@ -567,14 +613,20 @@ class Run {
       if (c.replies_got != (c.answers_stream() ? c.replies : 1)) world_.wrong("call %u: OK with %d of %d replies", c.number, c.replies_got, c.replies);
     }
     Link* link = link_of(c);
-    bool excused = !link || link->disturbed || c.canceled || c.timeout_ms >= 0 || excuse_time_ || c.way >= Way::kNever;
+    bool excused = (link ? link->disturbed : !c.local) || c.canceled || c.timeout_ms >= 0 || excuse_time_ || c.way >= Way::kNever;
     if (excused || c.refused) return;
     // Nobody disturbed it: what the handler said is what the client got.
-    if (c.cut || ((c.code == 14 || c.code == Call::kNothing) && outlived(*link, c.ended_ns))) return;
-    if (c.finished && c.code != c.outcome) world_.complain(link, "call %u: its handler ended it with %d, its client got %d", c.number, c.outcome, c.code);
+    if (c.cut || (link && (c.code == 14 || c.code == Call::kNothing) && outlived(*link, c.ended_ns))) return;
+    if (c.finished && c.code != c.outcome) complain(c, "its handler ended it with " + std::to_string(c.outcome) + ", its client got " + std::to_string(c.code));
     if (!c.http2) return;  // HTTP/1.1 closes after some errors, and what was not answered goes elsewhere
-    if (all_ && c.begun && !c.seen && c.code != 4) world_.complain(link, "call %u was never handled", c.number);
-    if (all_ && !c.begun) world_.complain(link, "call %u could not begin", c.number);
+    if (all_ && c.begun && !c.seen && c.code != 4) complain(c, "was never handled");
+    if (all_ && !c.begun) complain(c, "could not begin");
+  }
+  void complain(const Call& c, const std::string& what) {
+    const Link* l = link_of(c);
+    std::string text = "call " + std::to_string(c.number) + ": " + what;
+    if (l) world_.complain(l, "%s", text.c_str());
+    else world_.complain(-1 - int(c.number), text.c_str());
   }
 
   World world_;
@@ -586,6 +638,9 @@ class Run {
   std::vector<std::unique_ptr<Call>> calls_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::map<uint64_t, Handling> held_;
+  std::vector<std::unique_ptr<Mute>> mutes_;
+  std::unique_ptr<Locals> locals_;
+  net::Streams* tls_ = nullptr;
   net::Loop* loop_ = nullptr;
   rpc::Hub hub_;
   server::Server* server_ = nullptr;

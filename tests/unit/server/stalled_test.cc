@@ -213,11 +213,46 @@ void silence_behind_a_handshake_is_waited_for(void**) {
   assert_true(ms_now() - start >= kLimit - 10 && ms_now() - start < kLimit + 2000);
 }
 
+// Found by the simulation: a peer that takes nothing of a handshake, and has ended its side or sent more, was told of in
+// every turn until the deadline.
+void a_clogged_handshake_keeps_the_loop_spinning(void**) {
+  for (bool ends : {true, false}) {
+    // Sockets that are full: they take nothing, and are never called writable.
+    static net::Io full;
+    full = *net::system_io();
+    full.send = [](void*, int, const void*, size_t) -> int64_t { return -EAGAIN; };
+    full.epoll_ctl = [](void*, int ep, int op, int fd, epoll_event* e) {
+      e->events &= ~uint32_t(EPOLLOUT);
+      return net::system_io()->epoll_ctl(nullptr, ep, op, fd, e);
+    };
+    tls::Config t;
+    t.certificate = g_server.pem;
+    t.key = g_server.key_pem;
+    auto made = tls::Context::make(t);
+    assert_true(made.ok());
+    Harness h;
+    h.streams = *made;
+    assert_true(h.start(&full).ok());
+    Client c(atoi(strrchr(h.server->address(1), ':') + 1));
+    say(c.fd, c.hello());
+    for (int i = 0; i < 5; i++) h.turn(5);
+    if (ends) shutdown(c.fd, SHUT_WR);
+    else say(c.fd, "more");
+    for (int i = 0; i < 5; i++) h.turn(5);
+    int64_t start = ms_now();
+    for (int i = 0; i < 10; i++) h.turn(20);
+    assert_true(ms_now() - start >= 100);  // nothing happens, so turns wait
+    h.stop();
+    (*made)->release();
+  }
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(a_stalled_handshake_is_waited_for),
+      cmocka_unit_test(a_clogged_handshake_keeps_the_loop_spinning),
       cmocka_unit_test(silence_behind_a_handshake_is_waited_for),
   };
   return cmocka_run_group_tests(tests, prepare, clear);
