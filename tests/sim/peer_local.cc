@@ -9,17 +9,32 @@ namespace sim {
 
 using namespace zcrpc;
 
-struct Locals::One {
+struct Locals::One : server::LocalClient {
   Locals* of;
   Call* call;
   server::LocalExchange* exchange;
+  std::string answer;
+
+  One(Locals* locals, Call* c) : of(locals), call(c), exchange(nullptr) {
+    head = [](LocalClient*, server::LocalExchange*) { return true; };
+    piece = [](LocalClient* self, const base::Piece& p) {
+      {
+        WorldSide out;
+        static_cast<One*>(self)->answer.append(p.bytes.text());
+      }
+      p.buffer->release();
+      return true;
+    };
+    writable = [](LocalClient*) {};
+    ended = [](LocalClient* self, base::Status s) { answered(static_cast<One*>(self), std::move(s)); };
+  }
 };
 
 Locals::Locals(World* w, net::Loop* loop, server::Server* s) : world_(w), loop_(loop), server_(s) {}
 Locals::~Locals() = default;
 
 void Locals::add(Call* c, int64_t when_ns) {
-  calls_.push_back(std::make_unique<One>(One{this, c, nullptr}));
+  calls_.push_back(std::make_unique<One>(this, c));
   One* one = calls_.back().get();
   world_->at(when_ns, [one] { one->of->begin(one); });
 }
@@ -41,15 +56,16 @@ void Locals::begin(One* one) {
   ServerSide side;
   net::Inside in(loop_);
   if (!in) return world_->wrong("a sleeping loop cannot be entered");
-  server::LocalExchange* e = server::LocalExchange::make(loop_, [](server::LocalExchange* x, void* user) { answered(static_cast<One*>(user), x); }, one);
+  server::LocalExchange* e = server::LocalExchange::make(loop_, one);
   bool good = e != nullptr;
   if (good) {
     e->target.append(c->path());
     good = e->target.ok() && e->headers.add("content-type", base::Slice(std::string_view("application/proto"))) && e->headers.add("x-call", base::Slice(std::string_view(number)));
     if (good && c->timeout_ms >= 0) good = e->headers.add("connect-timeout-ms", base::Slice(std::string_view(timeout)));
-    e->body.reset(good ? base::Buffer::make(body.size()) : nullptr);
-    good = bool(e->body);
-    if (good && !body.empty()) memcpy(e->body->writable(), body.data(), body.size());
+    base::BufferRef bytes(good ? base::Buffer::make(body.size()) : nullptr);
+    if (bytes && !body.empty()) memcpy(bytes->writable(), body.data(), body.size());
+    base::Piece whole{bytes ? bytes->slice() : base::Slice(), bytes.get()};
+    good = bytes && e->send({&whole, 1}, true);
   }
   if (!good || !e->begin(server_).ok()) {
     if (e) e->release();
@@ -73,16 +89,15 @@ void Locals::cancel(One* one) {
   std::exchange(one->exchange, nullptr)->release();
 }
 
-void Locals::answered(One* one, server::LocalExchange* e) {
+void Locals::answered(One* one, base::Status failure) {
+  server::LocalExchange* e = one->exchange;
   {
     WorldSide out;
     Call* c = one->call;
-    if (e->failure.ok()) {
-      std::string_view body;
-      if (e->answer_body) body = e->answer_body->slice().text();
-      c->judge_body(e->status, body, true, -1);
+    if (failure.ok()) {
+      c->judge_body(e->status, one->answer, true, -1);
     } else {
-      c->code = int(e->failure.code());
+      c->code = int(failure.code());
     }
     one->of->end(one);
     one->exchange = nullptr;

@@ -86,7 +86,7 @@ class Locals {
   void begin(One* one);
   void end(One* one);
   void cancel(One* one);
-  static void answered(One* one, zcrpc::server::LocalExchange* e);
+  static void answered(One* one, zcrpc::base::Status failure);
 
   World* world_;
   zcrpc::net::Loop* loop_;
