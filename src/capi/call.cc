@@ -1,4 +1,8 @@
 // Section 8: calls, the same object on both sides. What a side does lies behind rpc::Verbs.
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
 #include "capi/loop.h"
 
 #include "capi/guard.h"
@@ -104,9 +108,11 @@ zcrpc_buffer* zcrpc_call_message(zcrpc_call* call, const zcrpc_event* event, zcr
 zcrpc_code zcrpc_call_reply_http(zcrpc_call* call, const zcrpc_http* reply, zcrpc_error** err) {
   return guard(err, [&]() -> Status {
     rpc::Call* c = from_c(call);
-    if (!c || !reply || reply->struct_size < sizeof *reply) return wrong("no call, or no answer");
+    if (!c || !reply || reply->struct_size < offsetof(zcrpc_http, events)) return wrong("no call, or no answer");
     if (c->verbs->forked(c) || !c->verbs->reply_http) return Status(Code::kFailedPrecondition, "not a call for plain HTTP");
-    return c->verbs->reply_http(c, *reply);
+    zcrpc_http known{};
+    memcpy(&known, reply, std::min<size_t>(sizeof known, reply->struct_size));
+    return c->verbs->reply_http(c, known);
   });
 }
 

@@ -21,7 +21,7 @@ constexpr uint32_t kDecode = bit(ZCRPC_FOR_DECODE), kFormat = bit(ZCRPC_FOR_FORM
                    kServer = bit(ZCRPC_FOR_SERVER), kChannel = bit(ZCRPC_FOR_CHANNEL), kCall = bit(ZCRPC_FOR_CALL), kTls = bit(ZCRPC_FOR_TLS);
 constexpr const char* kNames[] = {"", "DECODE", "FORMAT", "LOOP", "SERVER", "CHANNEL", "CALL", "TLS"};
 
-constexpr int64_t kMessage = 0x7FFFFFFF, kText = -1;  // kText in `most`: a string
+constexpr int64_t kMessage = 0x7FFFFFFF, kMostRate = 1'000'000, kText = -1;  // kText in `most`: a string
 
 // Every key: its name for errors, what it is for, and the numbers it takes.
 struct Row {
@@ -43,6 +43,7 @@ constexpr Row kRows[] = {
     {ZCRPC_FORMAT_REDACT, "FORMAT_REDACT", kFormat, 0, 1},
     {ZCRPC_LIMIT_MESSAGE, "LIMIT_MESSAGE", kServer | kChannel | kCall, 1, kMessage},
     {ZCRPC_LIMIT_HEADERS, "LIMIT_HEADERS", kServer | kChannel, 1024, 1 << 20},
+    {ZCRPC_LIMIT_INFLATING, "LIMIT_INFLATING", kServer, 0, kMessage},
     {ZCRPC_COMPRESSION, "COMPRESSION", kServer | kChannel | kCall, 0, kText},
     {ZCRPC_COMPRESSION_MIN, "COMPRESSION_MIN", kServer | kChannel | kCall, 0, kMessage},
     {ZCRPC_COMPRESSION_LEVEL, "COMPRESSION_LEVEL", kServer | kChannel | kCall, 0, 22},
@@ -57,11 +58,17 @@ constexpr Row kRows[] = {
     {ZCRPC_SERVER_DEFAULT_DEADLINE, "SERVER_DEFAULT_DEADLINE", kServer | kCall, -1, INT32_MAX},
     {ZCRPC_SERVER_MIN_DEADLINE, "SERVER_MIN_DEADLINE", kServer | kCall, 0, INT32_MAX},
     {ZCRPC_SERVER_SILENCE, "SERVER_SILENCE", kServer | kCall, -1, INT32_MAX},
+    {ZCRPC_SERVER_RESET_RATE, "SERVER_RESET_RATE", kServer, 1, kMostRate},
+    {ZCRPC_SERVER_RESET_BURST, "SERVER_RESET_BURST", kServer, 1, kMostRate},
+    {ZCRPC_SERVER_FRAME_RATE, "SERVER_FRAME_RATE", kServer, 1, kMostRate},
+    {ZCRPC_SERVER_FRAME_BURST, "SERVER_FRAME_BURST", kServer, 1, kMostRate},
+    {ZCRPC_SERVER_WINDOW, "SERVER_WINDOW", kServer, 16 << 10, 16 << 20},
+    {ZCRPC_SERVER_WINDOW_MAX, "SERVER_WINDOW_MAX", kServer, 0, 256 << 20},
     {ZCRPC_SERVER_HEALTH, "SERVER_HEALTH", kServer, 0, 1},
     {ZCRPC_SERVER_REFLECTION, "SERVER_REFLECTION", kServer, 0, 1},
     {ZCRPC_SERVER_CORS_ORIGINS, "SERVER_CORS_ORIGINS", kServer, 0, kText},
     {ZCRPC_SERVER_PREFIX, "SERVER_PREFIX", kServer | kCall, 0, kText},
-    {ZCRPC_SERVER_LAME_DUCK, "SERVER_LAME_DUCK", kServer, 0, INT32_MAX},
+    {ZCRPC_SERVER_LAME_DUCK, "SERVER_LAME_DUCK", kServer, -1, INT32_MAX},
     {ZCRPC_SERVER_PROXY_PROTOCOL, "SERVER_PROXY_PROTOCOL", kServer, 0, 1},
     {ZCRPC_SERVER_ETAGS, "SERVER_ETAGS", kServer | kCall, 0, 1},
     {ZCRPC_SERVER_CORS_CREDENTIALS, "SERVER_CORS_CREDENTIALS", kServer, 0, 1},

@@ -1,6 +1,8 @@
 // Section 9: the server.
 #include "capi/server.h"
 
+#include <algorithm>
+
 #include "capi/guard.h"  // after the handle, which it gives out
 #include "capi/loop.h"
 #include "capi/options.h"
@@ -47,6 +49,14 @@ Status read_config(const Options* o, server::Config* c, base::Vec<server::Interc
   c->keepalive_timeout_ms = get_int(o, ZCRPC_SERVER_KEEPALIVE_TIMEOUT, c->keepalive_timeout_ms);
   c->max_requests = get_int(o, ZCRPC_SERVER_MAX_REQUESTS, c->max_requests);
   c->age_grace_ms = get_int(o, ZCRPC_SERVER_AGE_GRACE, c->age_grace_ms);
+  c->reset_rate = get_int(o, ZCRPC_SERVER_RESET_RATE, c->reset_rate);
+  c->reset_burst = get_int(o, ZCRPC_SERVER_RESET_BURST, c->reset_burst);
+  c->frame_rate = get_int(o, ZCRPC_SERVER_FRAME_RATE, c->frame_rate);
+  c->frame_burst = get_int(o, ZCRPC_SERVER_FRAME_BURST, c->frame_burst);
+  c->window = size_t(get_int(o, ZCRPC_SERVER_WINDOW, int64_t(c->window)));
+  c->max_window = size_t(get_int(o, ZCRPC_SERVER_WINDOW_MAX, int64_t(c->max_window)));
+  c->held = std::max(c->held, c->window);  // a stream that fills its window alone has done nothing wrong
+  c->inflating = size_t(get_int(o, ZCRPC_LIMIT_INFLATING, int64_t(c->inflating)));
   c->proxy_protocol = get_int(o, ZCRPC_SERVER_PROXY_PROTOCOL, 0) != 0;
   c->prefix = get_string(o, ZCRPC_SERVER_PREFIX);
   ZCRPC_TRY(check_prefix(c->prefix));

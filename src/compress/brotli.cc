@@ -111,12 +111,14 @@ void end(Out* o) {
   o->state = nullptr;
 }
 
+size_t most_in(size_t limit) { return limit > SIZE_MAX / 8 ? SIZE_MAX : 4 * limit + (1 << 20); }
+
 bool start_in(void* c, size_t limit) {
   auto* i = static_cast<In*>(c);
   end(i);
   // The library makes its ring as large as a block says that it will be: believed up to what the message may be. Besides,
   // it holds tables, and twice the ring while that grows.
-  i->memory.bound(limit > SIZE_MAX / 8 ? SIZE_MAX : 4 * limit + (1 << 20));
+  i->memory.bound(most_in(limit));
   i->state = BrotliDecoderCreateInstance(Memory::alloc, Memory::free, &i->memory);
   return i->state != nullptr;
 }
@@ -194,6 +196,7 @@ const Codec kBrotliCodec = {
       end(static_cast<Out*>(c));
       return rest(static_cast<Out*>(c));
     },
+    most_in,
 };
 
 }  // namespace zcrpc::compress

@@ -37,6 +37,7 @@ struct Codec {
   bool (*start_out)(void* c, int level, size_t size);  // level 0: the default; size 0: not known
   Step (*deflate)(void* c, Cut* cut, bool last);       // kEnd: all is out; kBroken: a mistake of ours
   size_t (*rest_out)(void* c);
+  size_t (*most_in)(size_t limit);       // bytes that a context may hold in the middle of a message
 };
 
 const Codec* codec_of(Coding c);  // nullptr: not in this build, or not one of its

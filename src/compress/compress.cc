@@ -143,6 +143,11 @@ bool Pool::remember(Buffer* b, size_t capacity) {
 
 // ---- in
 
+size_t Contexts::size(Coding coding, size_t limit) {
+  const Codec* codec = codec_of(coding);
+  return codec ? codec->most_in(limit) : 0;
+}
+
 Status Inflater::begin(Pool* pool, Coding coding, size_t limit, const Registry& registry, Buffer* into) {
   reset();
   out_ = into;

@@ -80,6 +80,20 @@ class Pool {
   Known known_[kBuffers];
 };
 
+// What the contexts of messages that are half here may hold together, those of one connection say. One thread.
+struct Contexts {
+  size_t held = 0, most = SIZE_MAX;
+  // The most that one may come to hold; 0: it has none.
+  static size_t size(Coding coding, size_t limit);
+  // False: there is no room. If nothing else is held there always is.
+  [[nodiscard]] bool take(size_t n) {
+    if (held && (n > most || held > most - n)) return false;
+    held += n;
+    return true;
+  }
+  void give(size_t n) { held -= n; }
+};
+
 // One message on its way in.
 class Inflater {
  public:

@@ -326,6 +326,7 @@ const Codec kSnappyCodec = {
     [](void*) { return sizeof(In); },
     open<Out>, close, start_out, step_out,
     [](void*) { return sizeof(Out); },
+    [](size_t) { return sizeof(In); },
 };
 
 }  // namespace zcrpc::compress

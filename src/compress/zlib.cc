@@ -102,10 +102,12 @@ Step step_out(void* c, Cut* cut, bool last) {
 const Codec kGzipCodec = {
     open_in<kGzip>, close_in, start_in, step_in, member, [](void*) { return kInSize; },
     open_out, close_out, start_out<kGzip>, step_out, [](void*) { return kOutSize; },
+    [](size_t) { return kInSize; },
 };
 const Codec kDeflateCodec = {
     open_in<kZlib>, close_in, start_in, step_in, nullptr, [](void*) { return kInSize; },
     open_out, close_out, start_out<kZlib>, step_out, [](void*) { return kOutSize; },
+    [](size_t) { return kInSize; },
 };
 
 }  // namespace zcrpc::compress

@@ -11,6 +11,7 @@ namespace {
 
 // What RFC 8878 asks every decoder to take, and what no peer may ask us to exceed. Up to level 19 we stay below it too.
 constexpr int kWindow = 23, kMostLevel = 19;
+constexpr size_t kMostIn = (size_t(1) << kWindow) + (768 << 10);  // the ring, blocks of 128 KiB on both of its sides, tables
 
 Step wrong(size_t r) { return ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation ? Step::kNoMemory : Step::kBroken; }
 
@@ -65,6 +66,7 @@ const Codec kZstdCodec = {
     [](void* c) { return ZSTD_sizeof_DCtx(static_cast<ZSTD_DCtx*>(c)); },
     open_out, close_out, start_out, step_out,
     [](void* c) { return ZSTD_sizeof_CCtx(static_cast<ZSTD_CCtx*>(c)); },
+    [](size_t) { return kMostIn; },
 };
 
 }  // namespace zcrpc::compress

@@ -20,6 +20,7 @@ using base::Status;
 namespace {
 
 constexpr uint64_t kDrainPing = 0x7a63727063647261u;  // tells our own PING from the application's
+constexpr uint64_t kWindowPing = 0x7a6372706362646cu;  // and that which measures the path
 constexpr size_t kUseful = 64;                        // bytes of DATA that make up for a frame without any
 constexpr size_t kMaxHeaderBlock = 1 << 20;           // of our answers
 
@@ -120,6 +121,7 @@ struct H2Glue {
     *st = H2Stream();
     st->id_ = f->hd.stream_id;
     st->begun_ns_ = s->now_ns_;
+    st->window_ = s->context_->settings_.stream_window;
     st->frames_.start(s->context_->settings_.stream_frame_burst, s->now_ns_);
     s->useless_ -= 3;  // it explains itself and two more
     nghttp2_session_set_stream_user_data(ng, st->id_, st);
@@ -208,6 +210,7 @@ struct H2Glue {
         if (H2Stream* st = stream(ng, f->hd.stream_id)) return useless(ng, s, st);
         return 0;
       case NGHTTP2_SETTINGS:
+        if (f->hd.flags & NGHTTP2_FLAG_ACK) s->settings_taken_ = true;
         if (!(f->hd.flags & NGHTTP2_FLAG_ACK) && !s->settings_seen_) {
           s->settings_seen_ = true;
           if (events(s).settings) events(s).settings(s->user_);
@@ -217,6 +220,9 @@ struct H2Glue {
         uint64_t opaque = get64(f->ping.opaque_data);
         if (!(f->hd.flags & NGHTTP2_FLAG_ACK)) {
           if (events(s).ping) events(s).ping(s->user_);
+        } else if (opaque == kWindowPing && s->window_.asked()) {
+          s->useless_--;
+          return s->window_.pong(s->now_ns_) ? widen_connection(ng, s) : 0;
         } else if (opaque == kDrainPing) {
           if (s->drain_ == H2Session::Drain::kNotice) s->drain_now();
         } else if (events(s).ping_ack) {
@@ -231,10 +237,17 @@ struct H2Glue {
     }
   }
 
+  static int widen_connection(nghttp2_session* ng, H2Session* s) {
+    const H2Settings& o = s->context_->settings_;
+    uint32_t size = std::max(o.connection_window, s->window_.target());
+    return nghttp2_session_set_local_window_size(ng, NGHTTP2_FLAG_NONE, 0, int32_t(size)) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+  }
+
   static int data_chunk(nghttp2_session* ng, uint8_t, int32_t id, const uint8_t* p, size_t n, void* user) {
     H2Session* s = session(user);
     // At once, whatever becomes of the stream: it must not starve its neighbours.
     if (nghttp2_session_consume_connection(ng, n)) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    s->window_.came(n);
     H2Stream* st = stream(ng, id);
     if (st) {
       s->useless_--;
@@ -453,6 +466,7 @@ bool H2Session::feed(Slice bytes, int64_t now_ns) {
     started_ = true;
     frames_.start(o.frame_burst, now_ns);
     resets_.start(o.reset_burst, now_ns);
+    window_.start(o.stream_window, o.max_window);
   }
   now_ns_ = now_ns;
   useless_ = 0;
@@ -462,6 +476,10 @@ bool H2Session::feed(Slice bytes, int64_t now_ns) {
   } else if (n < 0 && !broken_) {
     broken_ = true;
     failure_ = nghttp2_strerror(int(n));
+  }
+  if (window_.wants_ping()) {
+    window_.ping(now_ns);
+    ping(kWindowPing);
   }
   if (useless_ < 0) frames_.earn(-useless_, o.frame_burst);
   else if (!frames_.spend(useless_, o.frame_burst, o.frame_rate, now_ns)) enough("too many frames that bring nothing");
@@ -547,7 +565,27 @@ void H2Session::reset(H2Stream* s, uint32_t code) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s->id_, code);
 }
 
-void H2Session::consume(H2Stream* s, size_t n) { nghttp2_session_consume_stream(session_, s->id_, n); }
+// nghttp2 gives a window back when half of it was consumed, so that between a half and all of it is of use. Where windows grow with
+// the path, and are measured by what comes, it goes back by quarters. (Never more than has come: padding is nghttp2's business.)
+void H2Session::consume(H2Stream* s, size_t n) {
+  nghttp2_session_consume_stream(session_, s->id_, n);
+  if (!settings_taken_ || context_->settings_.max_window <= context_->settings_.stream_window) return;
+  if ((s->consumed_ += n) < s->window_ / 4) return;
+  int64_t came = nghttp2_session_get_stream_effective_recv_data_length(session_, s->id_);
+  int64_t back = std::min(came, int64_t(s->consumed_));
+  s->consumed_ = 0;
+  if (back > 0) nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, s->id_, int32_t(back));
+}
+
+// Before our SETTINGS are acknowledged windows are still those of the protocol.
+uint32_t H2Session::lacks(const H2Stream* s) const {
+  return settings_taken_ && s->window_ < window_.target() ? window_.target() - s->window_ : 0;
+}
+
+void H2Session::widen(H2Stream* s, uint32_t more) {
+  s->window_ += more;
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, s->id_, int32_t(s->window_));
+}
 
 void H2Session::drain() {
   if (drain_ != Drain::kNo) return;

@@ -11,6 +11,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "http/h2_memory.h"
+#include "http/h2_window.h"
 #include "http/output.h"
 
 struct nghttp2_session;
@@ -30,6 +31,7 @@ enum H2Error : uint32_t {
 struct H2Settings {
   uint32_t max_streams = 100;
   uint32_t stream_window = 256 << 10;
+  uint32_t max_window = 0;               // to which windows grow with the path; not above stream_window: never
   uint32_t connection_window = 4 << 20;
   uint32_t max_header_bytes = 16 << 10;  // name + value + 32 each; over it 431, over 4 times it the connection closes
   // Streams that were not worth their making: that many, then so many a second. The peer's resets count if they came before
@@ -82,6 +84,8 @@ class H2Stream {
   uint8_t prefix_size_ = 0, prefix_done_ = 0;
   uint8_t prefix_[8] = {};
   uint32_t header_bytes_ = 0;
+  uint32_t window_ = 0;    // what it may send ahead
+  size_t consumed_ = 0;    // of it, and not given back yet
   int64_t begun_ns_ = 0;
   H2Budget frames_;
   const base::Piece* pieces_ = nullptr;
@@ -165,6 +169,9 @@ class H2Session {
   void reset(H2Stream* s, uint32_t code);
   // Returns n bytes of stream window; the connection's returns by itself.
   void consume(H2Stream* s, size_t n);
+  // By how much its window falls short of what the path asks for; and makes it larger by so much.
+  uint32_t lacks(const H2Stream* s) const;
+  void widen(H2Stream* s, uint32_t more);
 
   // GOAWAY in two steps: last id 2^31-1 and a PING; once that is answered, or at once by drain_now, the real last id.
   void drain();
@@ -197,6 +204,7 @@ class H2Session {
   bool started_ = false;
   int64_t now_ns_ = 0;
   H2Budget frames_, resets_;
+  H2Window window_;
   int64_t useless_ = 0;     // frames of this feed, less what they brought
   // Where in the frames the input is.
   size_t skip_ = 24;        // of the preface, or of a frame's payload
@@ -205,7 +213,7 @@ class H2Session {
   size_t streams_ = 0;
   Drain drain_ = Drain::kNo;
   size_t most_ = 0;        // of flush
-  bool broken_ = false, settings_seen_ = false;
+  bool broken_ = false, settings_seen_ = false, settings_taken_ = false;  // the peer's came; ours were acknowledged
 };
 
 }  // namespace zcrpc::http

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "json/write.h"
 
@@ -41,8 +42,26 @@ void MessageReader::reset() {
 
 void MessageReader::next() { forget(); }
 
-void MessageReader::forget() {
+void MessageReader::let_go() {
+  forget_context();
+  o_.contexts = nullptr;
+}
+
+void MessageReader::forget_context() {
   inflater_.reset();
+  if (context_) o_.contexts->give(std::exchange(context_, 0));
+}
+
+bool MessageReader::has_context() {
+  if (context_ || !o_.contexts) return true;
+  size_t n = compress::Contexts::size(o_.coding, o_.limit);
+  if (!o_.contexts->take(n)) return false;
+  context_ = n;
+  return true;
+}
+
+void MessageReader::forget() {
+  forget_context();
   if (buffer_ && (buffer_->size() > kKept || !buffer_->unique())) {
     buffer_->release();
     buffer_ = nullptr;
@@ -117,20 +136,24 @@ Status MessageReader::pack(Slice s) {
   compressed_in_ += s.size;
   bool declared = !o_.envelope && o_.content_length > 0 && uint64_t(o_.content_length) > most;
   if (declared || compressed_in_ > most) return too_large();
-  if (o_.inflate == Inflate::kArriving || inflater_.open()) return inflate(s);
+  if (inflater_.open()) return inflate(s);
   if (message_.empty()) {
+    bool here = o_.envelope && left_ == 0;
+    if (o_.inflate == Inflate::kArriving && (here || has_context())) return inflate(s);
+    packed_ = true;
+    if (o_.inflate == Inflate::kArriving) return keep(s);
     message_ = s;
-    borrowed_ = packed_ = true;
+    borrowed_ = true;
     return {};
   }
-  if (o_.inflate == Inflate::kAsked) {
-    ZCRPC_TRY(own());
-    return keep(s);
+  if (o_.inflate == Inflate::kLate && borrowed_ && has_context()) {
+    ZCRPC_TRY(inflate(message_));
+    packed_ = borrowed_ = false;
+    message_ = {};
+    return inflate(s);
   }
-  ZCRPC_TRY(inflate(message_));
-  packed_ = borrowed_ = false;
-  message_ = {};
-  return inflate(s);
+  ZCRPC_TRY(own());
+  return keep(s);
 }
 
 Status MessageReader::expand() {
@@ -174,7 +197,8 @@ bool MessageReader::room(size_t need, size_t expected) {
   size_t have = buffer_ ? buffer_->size() : 0;
   if (need <= have) return true;
   size_t want = expected > need ? std::min(expected, std::max(kFirst, need > SIZE_MAX / 4 ? need : need * 4)) : need * 2;
-  want = std::max(need, std::min(want, o_.limit));
+  size_t most = packed_ ? size_t(std::min<uint64_t>(most_compressed(o_.limit), SIZE_MAX / 2)) : o_.limit;
+  want = std::max(need, std::min(want, most));
   Buffer* b = buffer_ ? Buffer::resize(buffer_, want) : o_.pool ? o_.pool->buffer(want) : Buffer::make(want, a_);
   if (!b) return false;
   buffer_ = b;
@@ -199,7 +223,7 @@ Status MessageReader::own() {
   if (!borrowed_) return {};
   borrowed_ = false;
   Slice s = message_;
-  if (packed_ && o_.inflate == Inflate::kLate) {
+  if (packed_ && o_.inflate == Inflate::kLate && (complete_ || has_context())) {
     packed_ = false;
     message_ = {};
     ZCRPC_TRY(inflate(s));
@@ -228,6 +252,7 @@ Status MessageReader::inflated() {
     if (o_.pool) (void)o_.pool->remember(buffer_, buffer_->size());
     buffer_->release();
   }
+  forget_context();
   buffer_ = *r;
   used_ = size;
   packed_ = borrowed_ = false;

@@ -42,11 +42,14 @@ class MessageReader {
     Side side = Side::kServer;
     Inflate inflate = Inflate::kArriving;
     compress::Pool* pool = nullptr;        // of contexts, and of buffers for messages that were handed over by take()
+    compress::Contexts* contexts = nullptr;  // that this one counts among while it is half here; without room for its
+                                             // context its compressed bytes are joined, until expand()
     const compress::Registry* codings = &compress::kRegistry;
   };
   void begin(const Options& o);
   void reset();        // keeps a small buffer of its own for the next message
   void trim();         // gives that back too
+  void let_go();       // of the context, and of what counts it: nothing more will come
 
   // A slice of the body. The message may be borrowed from it: it must stay, or own() must be called before it goes.
   // resource_exhausted: over the limit (at once, from the envelope's length, or while inflating), or no memory;
@@ -63,7 +66,7 @@ class MessageReader {
   // Connect GET: text of the query, percent-encoded and perhaps base64. Instead of data and end.
   base::Status query(std::string_view text, bool base64);
 
-  // Not kArriving: the message is inflated now, if it is not yet. Codes as data. Nothing for one that is not compressed.
+  // The message is inflated now, if it is not yet. Codes as data. Nothing for one that is not compressed.
   base::Status expand();
   bool packed() const { return packed_; }          // message() is still compressed: expand() comes first
 
@@ -82,6 +85,7 @@ class MessageReader {
 
  private:
   void forget();
+  void forget_context();
   base::Status broken(const char* text) const;
   base::Status too_large() const;
   base::Status head();
@@ -90,6 +94,7 @@ class MessageReader {
   base::Status pack(base::Slice s);
   base::Status inflate(base::Slice s);
   base::Status inflated();
+  bool has_context();
   bool room(size_t need, size_t expected);
   void whole();
 
@@ -100,6 +105,7 @@ class MessageReader {
   size_t used_ = 0;
   size_t size_ = 0, left_ = 0;      // envelope: length of the message, and what is still to come of it
   uint64_t compressed_in_ = 0;
+  size_t context_ = 0;              // that o_.contexts counts of ours
   uint8_t head_[kEnvelope];
   uint8_t head_size_ = 0;
   bool compressed_ = false, complete_ = false, borrowed_ = false, counted_ = false, packed_ = false, end_ = false;

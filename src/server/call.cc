@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "json/json.h"
 #include "rpc/thrown.h"
@@ -148,6 +149,7 @@ bool ServerCall::head_done() {
   o.limit = route_->message_limit;
   o.content_length = request_.content_length();
   o.pool = &worker_->compression;
+  o.contexts = conn_->contexts();
   o.codings = &worker_->config().codings;
   // Whoever refuses a call before its message is looked at has not paid for inflating it.
   o.inflate = method->flags & schema::kClientStream || request_.text() ? rpc::Inflate::kArriving : rpc::Inflate::kLate;
@@ -515,11 +517,14 @@ void ServerCall::closed() {
   if (borrowing_) conn_->borrows(-1);
   borrowing_ = false;
   worker_->loop()->clear_timer(&timer_);
+  reader_.let_go();
+  conn_->narrowed(std::exchange(widened, 0));
   if (stream_out_) {
     conn_->unhold(stream_->held_size());
     std::lock_guard lock(stream_->gate);
     stream_->over = true;
   }
+  if (is_plain_ && stream_out_) take_plain_events();
   conn_->unlink(this);
   // Whoever resets streams does not get rid of their handlers.
   if (state_ == State::kHandling && !finished_.load()) {
@@ -605,7 +610,10 @@ void ServerCall::recycle() {
     }
   }
   if (stream_) stream_->recycle();
-  if (is_plain_ && http_) http_->clear();
+  if (is_plain_ && http_) {
+    http_->clear();
+    http_->events = nullptr;
+  }
   if (json_.bytes().capacity() > kKeptOutput) json_.bytes().drop();
   json_.clear();
   if (reply_bytes_.capacity() > kKeptOutput) reply_bytes_.drop();

@@ -88,6 +88,10 @@ class ServerCall : public rpc::Call {
   // [any] See rpc::Verbs.
   static void finish(rpc::Call* c, base::Status s);
 
+  // Bytes of its requests that wait for credits.
+  size_t held_in() const { return stream_in_ ? stream_->held_size() : 0; }
+  size_t widened = 0;                  // its connection's account of its window
+
   struct Stream : http::H2Stream { ServerCall* self = nullptr; } h2;
   ServerCall *next = nullptr, *prev = nullptr;  // of the connection's list, or of the pool
 
@@ -184,6 +188,7 @@ class ServerCall : public rpc::Call {
   bool answer_preflight();             // false: it is none
   const Route* plain_route(const rpc::Refusal& r) const;  // nullptr: nobody answers it as plain HTTP
   bool begin_plain(const Route* r);    // as head_done
+  void take_plain_events();
   void dispatch_plain();
   base::Status queue_plain(base::Slice bytes, base::Buffer* buffer);
   base::Status plain_end() const;      // why its answer cannot end like this

@@ -35,7 +35,16 @@ struct Config {
   int64_t keepalive_ms = 120'000;          // HTTP/2: a PING after so long without a byte, idle or not; -1: none
   int64_t keepalive_timeout_ms = 20'000;   // and the end without an answer
   int64_t max_requests = -1;               // of a connection, then it drains; -1: any number
-  int64_t lame_duck_ms = 0;
+  int64_t lame_duck_ms = -1;               // -1: polled_duck_ms if somebody polls for health, else none
+  // Streams that were not worth their making, of a connection: so many at once, then so many a second; likewise frames that
+  // bring nothing.
+  int64_t reset_burst = 1000;
+  int64_t reset_rate = 200;
+  int64_t frame_burst = 2000;
+  int64_t frame_rate = 500;
+  size_t window = 256 << 10;               // of a stream over HTTP/2, at first,
+  size_t max_window = 4 << 20;             // and at most
+  size_t inflating = 32 << 20;             // bytes of a connection's contexts for messages that are half here
   bool proxy_protocol = false;             // connections begin with a PROXY header
   std::string_view prefix;                 // before every path; lies in the server's arena
   Cors cors;
@@ -56,6 +65,8 @@ struct Config {
   int64_t reset_ms = 250;                  // until so long nothing of it has come,
   int64_t dropped_ms = 10'000;             // or it has taken so long,
   uint64_t dropped = 16 << 20;             // or so many bytes
+  int64_t polled_duck_ms = 5'000;          // listeners stay open so long in a drain, if there is somebody who
+  int64_t polled_ms = 60'000;              // has asked for health in the time before
   int64_t drain_ping_ms = 1'000;           // waiting for the answer to GOAWAY's ping
   int64_t drain_quiet_ms = 200;            // after which a drain closes connections on which nothing comes
   size_t high_water = 256 << 10;           // bytes of output above which nothing is read

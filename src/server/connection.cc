@@ -36,6 +36,7 @@ Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w)
   read_on_.turn_only = true;
   peer_size_ = uint8_t(net::format_address(peer, peer_));
   most_held_ = w->config().held;
+  contexts_.most = w->config().inflating;
   opened_ns_ = active_ns_ = heard_ns_ = w->loop()->now();
   head_due_ns_ = later(opened_ns_, w->config().head_ms);
   if (int64_t age = w->config().max_age_ms; age >= 0) {
@@ -232,7 +233,7 @@ bool Connection::detect(Slice bytes) {
       broken_ = true;
       return false;
     }
-    bool good = (seen_ == 0 || h2_->feed(Slice(kPreface.data(), seen_))) && h2_->feed(bytes);
+    bool good = (seen_ == 0 || h2_->feed(Slice(kPreface.data(), seen_), heard_ns_)) && h2_->feed(bytes, heard_ns_);
     if (!good) end_when_sent();
     return good;
   }

@@ -43,8 +43,11 @@ class Connection {
   // n bytes of a stream's window go back to the peer.
   void returned(ServerCall* c, size_t n);
   // n bytes wait for read credits. False: that is too much.
-  [[nodiscard]] bool hold(size_t n) { return (held_in_ += n) <= most_held_; }
+  [[nodiscard]] bool hold(size_t n) { return (held_in_ += n) <= most_held_ + widened_; }
   void unhold(size_t n) { held_in_ -= n; }
+  void widen(ServerCall* c, uint32_t more);
+  void narrowed(size_t n) { widened_ -= n; }
+  compress::Contexts* contexts() { return &contexts_; }
   // Ends a call's stream without an answer: a reset, or on HTTP/1.1 the connection's end.
   void reset(ServerCall* c, uint32_t code);
   // No new calls; the connection closes when those that run have ended.
@@ -165,6 +168,8 @@ class Connection {
   size_t running_ = 0;
   size_t held_in_ = 0, most_held_;
   size_t cut_left_ = 0;                    // of what lay before a cut, when it was looked at last
+  size_t widened_ = 0;                     // what windows of streams with credits have beyond the first
+  compress::Contexts contexts_;            // of messages that are half here
   bool pumps_ = false;                     // a call has something for us at the next flush
   http::Output out_;
   void count_copies();

@@ -1,4 +1,6 @@
 // HTTP/2: streams are calls.
+#include <algorithm>
+
 #include "server/connection.h"
 #include "server/server.h"
 
@@ -32,6 +34,7 @@ struct H2Callbacks {
     bool returns = !call(s)->takes_credit();
     call(s)->body(bytes);
     if (returns) conn(user)->h2_->consume(s, bytes.size);
+    if (uint32_t more = conn(user)->h2_->lacks(s)) conn(user)->widen(call(s), more);
   }
   static void taken(http::H2Stream* s, void*) {
     if (call(s)->streams_out()) (void)call(s)->pump();
@@ -71,6 +74,20 @@ bool Connection::start_http2() {
     expect_by(ping_due_ns_);
   }
   return true;
+}
+
+// A stream that is read as fast as it comes may send as much ahead as the path holds. What one whose handler gives credits
+// might leave lying here when that stops is counted, and there is only so much for all of them.
+void Connection::widen(ServerCall* c, uint32_t more) {
+  if (!c->takes_credit() && c->state() != ServerCall::State::kBody) return;  // nobody wants the rest
+  if (c->takes_credit()) {
+    if (c->held_in()) return;
+    more = uint32_t(std::min<size_t>(more, worker_->config().max_window - widened_));
+    if (more == 0) return;
+    c->widened += more;
+    widened_ += more;
+  }
+  h2_->widen(&c->h2, more);
 }
 
 void Connection::answer_http2(ServerCall* c, Slice body) {

@@ -77,6 +77,7 @@ zcrpc_code Health::check(zcrpc_call* call, const zcrpc_view* request, zcrpc_enco
   auto* self = static_cast<Health*>(user);
   rpc::Call* c = call_of(call);
   base::Slice service = schema::string(view_of(request), c->method->input->by_number(1));
+  self->polled_ns_.store(static_cast<ServerCall*>(c)->begun_ns(), std::memory_order_relaxed);
   Status now;
   {
     std::lock_guard lock(self->gate_);
@@ -122,6 +123,7 @@ void Health::watch(zcrpc_call* call, const zcrpc_event* event, const zcrpc_view*
       }
       w->call = c;
       w->service = schema::string(view_of(request), c->method->input->by_number(1)).text();
+      self->watched_.fetch_add(1, std::memory_order_relaxed);
       self->move(w, &self->quiet_);
       self->mark(w);
       break;
@@ -130,6 +132,7 @@ void Health::watch(zcrpc_call* call, const zcrpc_event* event, const zcrpc_view*
       break;
     case ZCRPC_EVENT_DONE:
       if (!w) return;
+      self->watched_.fetch_sub(1, std::memory_order_relaxed);
       w->gone = true;
       if (!w->busy) self->drop(w);
       return;

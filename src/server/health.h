@@ -27,6 +27,9 @@ class Health {
   // [any] Watches end: a server that drains does not wait for them.
   void end_watches();
 
+  // [any] Whether somebody has asked since then, or watches.
+  bool polled_since(int64_t ns) const { return watched_.load(std::memory_order_relaxed) != 0 || polled_ns_.load(std::memory_order_relaxed) > ns; }
+
   // The handlers; user is the Health.
   static zcrpc_code check(zcrpc_call* call, const zcrpc_view* request, zcrpc_encoder* reply, void* user);
   static zcrpc_code list(zcrpc_call* call, const zcrpc_view* request, zcrpc_encoder* reply, void* user);
@@ -70,6 +73,8 @@ class Health {
   base::Vec<Service*> services_;
   Watcher *quiet_ = nullptr, *due_ = nullptr;
   bool draining_ = false, ended_ = false;
+  std::atomic<int64_t> polled_ns_{INT64_MIN};  // the last question
+  std::atomic<int> watched_{0};                // watches that are open
 };
 
 }  // namespace zcrpc::server

@@ -115,9 +115,30 @@ Status ServerCall::reply_http(rpc::Call* call, const zcrpc_http& r) {
   Status st = c->queue_plain(body, reinterpret_cast<base::Buffer*>(r.buffer));
   if (empty) p.length = -1;  // they have none by definition
   ZCRPC_TRY(std::move(st));
-  if (!s.headers_gone.exchange(true)) c->stream_task();
+  bool hears = r.more && r.events;
+  if (hears) {
+    std::lock_guard lock(s.gate);
+    if (s.over) return Status(Code::kCanceled, "the call has ended");
+    p.events = r.events;  // from here on it hears of the end
+    p.events_user = r.events_user;
+  }
+  if (!s.headers_gone.exchange(true) || hears) c->stream_task();
   if (!r.more) finish(c, {});
   return {};
+}
+
+// [inside] Who answers in pieces wants to hear of room and of the end. Without memory its events have no number.
+void ServerCall::take_plain_events() {
+  {
+    std::lock_guard lock(stream_->gate);
+    if (events_ || !http_->events) return;
+    fn = http_->events;
+    fn_user = http_->events_user;
+  }
+  (void)worker_->hub()->add(this);
+  events_ = true;
+  tag = route_->tag;
+  retain();  // until DONE has been released
 }
 
 Status ServerCall::queue_plain(Slice bytes, base::Buffer* buffer) {

@@ -71,7 +71,9 @@ struct PlainState {
   int64_t length = -1;                    // that it tells; -1: none
   uint64_t left = 0;                      // of it
   bool bodiless = false;                  // HEAD, 204, 304: the body is not sent
-  void clear();
+  zcrpc_event_fn events = nullptr;        // who hears of room, and of the end; guarded by the stream's gate
+  void* events_user = nullptr;
+  void clear();                           // but for events
 };
 
 struct StreamState {

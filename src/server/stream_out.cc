@@ -168,6 +168,10 @@ void ServerCall::stream_work() {
   StreamState& s = *stream_;
   s.task_queued.store(false);
   if (conn_) {
+    if (is_plain_ && !events_) {
+      take_plain_events();
+      tell_room();
+    }
     if (stream_in_) {
       s.credits += s.given.exchange(0);
       pull();

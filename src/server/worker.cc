@@ -20,6 +20,15 @@ http::H2Settings h2_settings(const Config& c) {
   http::H2Settings s;
   s.max_streams = c.max_streams;
   s.max_header_bytes = uint32_t(c.header_limit);
+  s.stream_window = uint32_t(c.window);
+  s.max_window = uint32_t(c.max_window);
+  s.connection_window = std::max(s.connection_window, s.stream_window);
+  s.reset_burst = c.reset_burst;
+  s.reset_rate = c.reset_rate;
+  s.frame_burst = c.frame_burst;
+  s.frame_rate = c.frame_rate;
+  s.stream_frame_burst = std::max<int64_t>(c.frame_burst / 4, 1);
+  s.stream_frame_rate = std::max<int64_t>(c.frame_rate / 5, 1);
   return s;
 }
 }  // namespace
@@ -240,13 +249,20 @@ void Worker::drain_posted() {
   if (!left_.load() && !drain_posted_.exchange(true)) loop_->post(&drain_task_);
 }
 
+// Who polls for health looks again before it stops sending; without anybody who does, waiting is of no use.
+int64_t Worker::lame_duck_ms() const {
+  const Config& c = config();
+  if (c.lame_duck_ms >= 0) return c.lame_duck_ms;
+  return health_->polled_since(loop_->now() - c.polled_ms * kMs) ? c.polled_duck_ms : 0;
+}
+
 void Worker::drain() {
   if (!attached_) return;
   int64_t due = server_->drain_due_ns();
   if (!draining_) {
     draining_ = true;
     health_->drain();
-    duck_due_ns_ = std::min(loop_->now() + config().lame_duck_ms * kMs, due);
+    duck_due_ns_ = std::min(loop_->now() + lame_duck_ms() * kMs, due);
   }
   // In the lame-duck time all goes on: a client that was told to go elsewhere would come back, to the same server.
   if (!listening_ || loop_->now() >= duck_due_ns_) leave();

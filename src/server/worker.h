@@ -90,6 +90,7 @@ class Worker {
   ~Worker();
   static void destroy(Worker* w);
   static void accepted(void* open, int fd, const net::Address& peer);
+  int64_t lame_duck_ms() const;
   void drain();
   void leave();  // behind the lame-duck time: clients are told to go elsewhere
   void close_listeners();

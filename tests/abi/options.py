@@ -105,7 +105,7 @@ for name in sorted(set(re.findall(r'`(ZCRPC_(?:LIMIT|SERVER|TLS|COMPRESSION|DECO
 FIXED = {'head_ms': 'TLS handshake', 'idle_ms': 'a connection without a call', 'stall_ms': 'takes none of its answer', 'body_grace_ms': 'a body',
          'body_rate': 'a body', 'reset_ms': 'answered early', 'dropped_ms': 'answered early', 'dropped': 'answered early',
          'linger_ms': 'last word', 'drain_ping_ms': "GOAWAY's ping", 'drain_quiet_ms': 'silent', 'high_water': 'output that waits',
-         'pipelined': 'wait their turn', 'held': 'read credit'}
+         'pipelined': 'wait their turn', 'held': 'ahead of their read credits', 'polled_duck_ms': 'asked for health', 'polled_ms': 'asked for health'}
 fixed = re.search(r'// Not options(.*?)^};', read('src/server/config.h'), flags=re.S | re.M).group(1)
 for member in re.findall(r'^  (?:[\w:]+) (\w+) = ', fixed, flags=re.M):
     if member not in FIXED:

@@ -194,6 +194,45 @@ static void drain_closes_before_health_says_so(void **state) {
   zcrpc_schema_release(schema);
 }
 
+/* Without an option the listeners stay open for whoever polls, and for nobody else. */
+static void a_balancer_that_polls_has_no_time_to_look(void **state) {
+  (void)state;
+  server_start(NULL, 2);
+  int64_t began = now_ms();
+  zcrpc_server_drain(server, 5000);
+  pthread_join(server_thread, NULL);
+  assert_true(now_ms() - began < 1000);
+  zcrpc_server_free(server);
+  zcrpc_schema_release(schema);
+  for (int watches = 0; watches < 2; watches++) {
+    char in[64];
+    server_start(NULL, 2);
+    int fd = dial();
+    if (watches) {
+      h2_open(&c);
+      receive(h2_request(&c, "/grpc.health.v1.Health/Watch", "application/grpc", NULL, in, request(in, "", 1)), 7);
+    } else {
+      ask(fd, "Check", "{}");
+    }
+    began = now_ms();
+    zcrpc_server_drain(server, 900);
+    usleep(400000);
+    close(fd);
+    fd = dial();
+    ask(fd, "Check", "{}");
+    assert_string_equal(body(&a), "{\"status\":\"NOT_SERVING\"}");
+    close(fd);
+    if (watches) {
+      h2_run(&c);
+      h2_free(&c);
+    }
+    pthread_join(server_thread, NULL);
+    assert_in_range(now_ms() - began, 400, 4000);
+    zcrpc_server_free(server);
+    zcrpc_schema_release(schema);
+  }
+}
+
 /* A watch whose last event is taken after its server has gone. */
 static void a_watch_outlives_its_server_badly(void **state) {
   zcrpc_loop *loop = zcrpc_loop_new(NULL, NULL);
@@ -296,6 +335,7 @@ int main(void) {
   };
   const struct CMUnitTest alone[] = {
       cmocka_unit_test(drain_closes_before_health_says_so),
+      cmocka_unit_test(a_balancer_that_polls_has_no_time_to_look),
       cmocka_unit_test(a_watch_outlives_its_server_badly),
       cmocka_unit_test(a_watch_and_an_interceptor_take_each_others_state),
       cmocka_unit_test(a_loop_that_cannot_serve_ends_all_health),

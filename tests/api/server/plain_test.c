@@ -33,6 +33,51 @@ static void *cut_later(void *user) {
   return NULL;
 }
 
+/* A body in pieces, larger than what may wait: as long as there is room, and on when WRITABLE comes. */
+enum { FLOOD = 1500000, PIECE = 20000 };
+static struct {
+  atomic_int writables, dones, code, sent, endless;
+} flood;
+
+static void flow(zcrpc_call *call) {
+  int endless = atomic_load(&flood.endless);
+  while ((endless || atomic_load(&flood.sent) < FLOOD) && zcrpc_call_room(call) > 0) {
+    if (zcrpc_call_send_bytes(call, big, PIECE, NULL) != ZCRPC_OK) return;
+    if (atomic_fetch_add(&flood.sent, PIECE) + PIECE == FLOOD && !endless) zcrpc_call_finish(call, NULL);
+  }
+}
+static void on_flood(zcrpc_call *call, const zcrpc_event *e, const zcrpc_view *m, void *user) {
+  assert_ptr_equal(user, &flood);
+  assert_null(m);
+  if (e->kind == ZCRPC_EVENT_WRITABLE) {
+    atomic_fetch_add(&flood.writables, 1);
+    flow(call);
+  } else {
+    assert_int_equal(e->kind, ZCRPC_EVENT_DONE);
+    atomic_store(&flood.code, e->value);
+    atomic_fetch_add(&flood.dones, 1);
+  }
+}
+static void *flood_later(void *call) {
+  zcrpc_http h = {.struct_size = sizeof h, .status = 200, .content_type = text("text/plain"), .more = 1, .length = atomic_load(&flood.endless) ? 0 : FLOOD, .events = on_flood, .events_user = &flood};
+  usleep(1000);
+  if (zcrpc_call_reply_http(call, &h, NULL) == ZCRPC_OK) flow(call);
+  zcrpc_call_release(call);
+  return NULL;
+}
+static void flood_begins(int endless) {
+  atomic_store(&flood.endless, endless);
+  atomic_store(&flood.writables, 0);
+  atomic_store(&flood.dones, 0);
+  atomic_store(&flood.sent, 0);
+}
+static void flood_ends(int code) {
+  for (int64_t limit = now_ms() + 5000; !atomic_load(&flood.dones) && now_ms() < limit;) usleep(500);
+  usleep(5000);
+  assert_int_equal(atomic_load(&flood.dones), 1);
+  assert_int_equal(atomic_load(&flood.code), code);
+}
+
 /* As the path says. */
 static void page(zcrpc_call *call, const zcrpc_http *r, void *user) {
   zcrpc_http h = {.struct_size = sizeof h, .status = 200, .content_type = text("text/plain"), .body = text("a page")};
@@ -58,6 +103,22 @@ static void page(zcrpc_call *call, const zcrpc_http *r, void *user) {
   } else if (strcmp(saw.path, "/nothing") == 0) {
     zcrpc_call_finish(call, NULL);
   } else if (strcmp(saw.path, "/drop") == 0) {
+  } else if (strcmp(saw.path, "/flood") == 0) {
+    h = (zcrpc_http){.struct_size = sizeof h, .status = 200, .content_type = text("text/plain"), .more = 1, .length = atomic_load(&flood.endless) ? 0 : FLOOD, .events = on_flood, .events_user = &flood};
+    assert_int_equal(zcrpc_call_reply_http(call, &h, NULL), ZCRPC_OK);
+    flow(call);
+  } else if (strcmp(saw.path, "/flood-later") == 0) {
+    pthread_t t;
+    pthread_create(&t, NULL, flood_later, zcrpc_call_retain(call));
+    pthread_detach(t);
+  } else if (strcmp(saw.path, "/older") == 0) { /* a program that was built with a shorter record */
+    h.struct_size = offsetof(zcrpc_http, events);
+    h.events = (void (*)(zcrpc_call *, const zcrpc_event *, const zcrpc_view *, void *))(uintptr_t)1;
+    h.more = 1;
+    assert_int_equal(zcrpc_call_reply_http(call, &h, NULL), ZCRPC_OK);
+    zcrpc_call_finish(call, NULL);
+    h.struct_size--;
+    assert_int_equal(zcrpc_call_reply_http(call, &h, NULL), ZCRPC_INVALID_ARGUMENT);
   } else if (strcmp(saw.path, "/later") == 0 || strcmp(saw.path, "/cut") == 0) {
     pthread_t t;
     pthread_create(&t, NULL, saw.path[1] == 'l' ? reply_later : cut_later, zcrpc_call_retain(call));
@@ -238,6 +299,53 @@ static void a_large_answer_is_not_whole(void **state) {
   close(fd);
 }
 
+static void a_body_in_pieces_is_not_told_of_room(void **state) {
+  static char got[65536];
+  static client h2;
+  (void)state;
+  for (int later = 0; later < 2; later++) {
+    const char *line = later ? "GET /flood-later HTTP/1.1\r\nHost: x\r\n\r\n" : "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n";
+    size_t all = 0, head = 0;
+    flood_begins(0);
+    int fd = dial();
+    say(fd, line);
+    usleep(20000);
+    while (all < head + FLOOD || !head) {
+      ssize_t n = recv(fd, got, sizeof got, 0);
+      assert_true(n > 0);
+      if (!head) head = (size_t)(strstr(got, "\r\n\r\n") + 4 - got);
+      all += (size_t)n;
+    }
+    assert_int_equal(all, head + FLOOD);
+    flood_ends(ZCRPC_OK);
+    if (!later) assert_true(atomic_load(&flood.writables) > 1); /* else what was sent may leave as fast as it comes */
+    ask(fd, "GET /", "\r\n"); /* and the connection goes on */
+    assert_int_equal(a.status, 200);
+    close(fd);
+    /* Who goes in the middle ends it too. */
+    flood_begins(1);
+    fd = dial();
+    int small = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    say(fd, line);
+    assert_true(recv(fd, got, 1000, 0) > 0);
+    close(fd);
+    flood_ends(ZCRPC_CANCELED);
+    flood_begins(0);
+    h2_open(&h2);
+    stream *s = h2_request(&h2, later ? "/flood-later" : "/flood", "text/plain", NULL, "", 0);
+    h2_run(&h2);
+    assert_int_equal(s->got, FLOOD);
+    flood_ends(ZCRPC_OK);
+    if (!later) assert_true(atomic_load(&flood.writables) > 0);
+    h2_free(&h2);
+  }
+  int fd = dial();
+  ask(fd, "GET /older", "\r\n");
+  assert_int_equal(a.status, 200);
+  close(fd);
+}
+
 static void a_body_has_no_limit(void **state) {
   int fd = dial(), before = atomic_load(&handled);
   (void)state;
@@ -406,6 +514,7 @@ int main(void) {
       cmocka_unit_test(head_and_bodiless_answers_have_a_body),
       cmocka_unit_test(an_answer_in_pieces_is_cut_wrongly),
       cmocka_unit_test(a_large_answer_is_not_whole),
+      cmocka_unit_test(a_body_in_pieces_is_not_told_of_room),
       cmocka_unit_test(a_body_has_no_limit),
       cmocka_unit_test(an_error_is_not_in_the_requests_protocol),
       cmocka_unit_test(http2_answers_differ),

@@ -427,6 +427,60 @@ void a_decompression_bomb_goes_off(void**) {
   s.cost("64 MiB of zeros in 64 KB", 100, 12 << 20);
 }
 
+std::string literal(std::string_view name, std::string_view value) {
+  return std::string(1, '\0') + char(name.size()) + std::string(name) + char(value.size()) + std::string(value);
+}
+std::string zstd_stream(uint32_t id, bool chat) {
+  return frame(kHeaders, kEndHeaders, id,
+               "\x83\x86" + field(4, chat ? "/s.S/Chat" : "/s.S/Echo") + field(1, "x") + field(31, chat ? "application/grpc" : "application/proto") +
+                   literal(chat ? "grpc-encoding" : "content-encoding", "zstd"));
+}
+// A frame with a window of 8 MiB and one block of 1,000 bytes as they are.
+std::string zstd_message(bool chat, bool last) {
+  std::string zstd("\x28\xb5\x2f\xfd\x00\x68\x40\x1f\x00", 9);
+  if (last) zstd[6] |= 1;
+  zstd += "\x1a\xe5\x07" + std::string(997, 'z');
+  return (chat ? '\x01' + be32(uint32_t(last ? zstd.size() : 100'000)) : "") + zstd;
+}
+
+// Each stream begins a message that promises a window of 8 MiB, and never ends it.
+void windows_of_messages_that_never_end_pile_up(void**) {
+  for (bool chat : {false, true}) {
+    Scene s;
+    std::string all = kHello;
+    for (uint32_t id = 1; id < 200; id += 2) {
+      std::string body = zstd_message(chat, false);
+      // In pieces: what lies in one slice is not looked at before it is whole.
+      all += zstd_stream(id, chat) + frame(kData, 0, id, std::string_view(body).substr(0, 300)) + frame(kData, 0, id, std::string_view(body).substr(300));
+    }
+    s.attack(all);
+    s.neighbour_is_served();
+    assert_false(s.closed);
+    assert_int_equal(s.frames(kReset), 0);
+    s.cost("100 windows of 8 MiB", 400, 45u << 20);  // three of them, and the rest of the connection
+  }
+}
+
+// When they do end all are there, whether they had a context or waited for one.
+void messages_without_room_for_their_window_are_lost(void**) {
+  for (bool chat : {false, true}) {
+    Scene s;
+    std::string all = kHello, rest;
+    for (uint32_t id = 1; id < 40; id += 2) {
+      std::string body = zstd_message(chat, true);
+      all += zstd_stream(id, chat) + frame(kData, 0, id, std::string_view(body).substr(0, 300)) + frame(kData, 0, id, std::string_view(body).substr(300, 300));
+      rest += frame(kData, 0, id, std::string_view(body).substr(600, 200)) + frame(kData, kEndStream, id, std::string_view(body).substr(800));
+    }
+    s.attack(all);
+    s.attack(rest);
+    assert_int_equal(s.h.requests, 20);
+    assert_int_equal(s.frames(kReset), 0);
+    size_t echoed = 0;
+    for (size_t at = 0; (at = s.got.find(std::string(997, 'z'), at)) != s.got.npos; at += 997) echoed++;
+    assert_int_equal(echoed, 20);
+  }
+}
+
 // A length that is announced is not memory that is taken.
 void an_announced_length_is_believed(void**) {
   Scene s;
@@ -512,6 +566,8 @@ int main() {
       cmocka_unit_test(pipelined_requests_pile_up),
       cmocka_unit_test(chunk_extensions_and_trailers_are_free),
       cmocka_unit_test(a_decompression_bomb_goes_off),
+      cmocka_unit_test(windows_of_messages_that_never_end_pile_up),
+      cmocka_unit_test(messages_without_room_for_their_window_are_lost),
       cmocka_unit_test(an_announced_length_is_believed),
       cmocka_unit_test(connections_above_the_cap_spin_or_starve),
       cmocka_unit_test(a_lack_of_descriptors_spins),

@@ -22,6 +22,7 @@ struct Harness {
   zcrpc::schema::Method method{}, chat{};
   zcrpc::net::Streams* streams = nullptr;  // of a second listener, if there is one; borrowed
   bool answer = true;   // else requests are left waiting
+  bool echo = true;     // else messages of a stream are only read
   int requests = 0, port = 0;
 
   // What went wrong, if anything did; empty: it serves.
@@ -63,7 +64,10 @@ struct Harness {
         op.kind = e->record.flags & ZCRPC_EVENT_END ? ZCRPC_OP_FINISH : ZCRPC_OP_READ;
         op.value = op.kind == ZCRPC_OP_READ;
         break;
-      case ZCRPC_EVENT_MESSAGE: op.kind = ZCRPC_OP_SEND; break;
+      case ZCRPC_EVENT_MESSAGE:
+        op.kind = echo ? ZCRPC_OP_SEND : ZCRPC_OP_READ;
+        op.value = 1;
+        break;
       case ZCRPC_EVENT_HALF_CLOSE:
         op.kind = ZCRPC_OP_FINISH;
         op.flags = ZCRPC_OP_NO_MESSAGE;
