@@ -300,7 +300,7 @@ static void a_large_answer_is_not_whole(void **state) {
 }
 
 static void a_body_in_pieces_is_not_told_of_room(void **state) {
-  static char got[65536];
+  static char got[65537];
   static client h2;
   (void)state;
   for (int later = 0; later < 2; later++) {
@@ -311,7 +311,7 @@ static void a_body_in_pieces_is_not_told_of_room(void **state) {
     say(fd, line);
     usleep(20000);
     while (all < head + FLOOD || !head) {
-      ssize_t n = recv(fd, got, sizeof got, 0);
+      ssize_t n = recv(fd, got, sizeof got - 1, 0);
       assert_true(n > 0);
       if (!head) head = (size_t)(strstr(got, "\r\n\r\n") + 4 - got);
       all += (size_t)n;

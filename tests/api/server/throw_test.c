@@ -55,7 +55,7 @@ static int start(void **state) {
   zcrpc_options *o = server_options();
   (void)state;
   alarm(170);
-  event_kind = intercept_kind = -1;
+  event_kind = intercept_kind = -1; /* nobody reads yet */
   assert_int_equal(zcrpc_options_set_log(o, 4, keep_log, NULL, NULL), ZCRPC_OK);
   assert_int_equal(zcrpc_options_add_interceptor(o, throw_intercept, &intercept_kind, NULL), ZCRPC_OK);
   assert_int_equal(zcrpc_options_set_observer(o, throw_observe, &observer_throws, NULL), ZCRPC_OK);
@@ -149,7 +149,7 @@ static void a_stream_hangs_when_its_handler_throws(void **state) {
     char m[64];
     size_t n = enveloped(m, "x");
     forget_log();
-    event_kind = kinds[i];
+    __atomic_store_n(&event_kind, kinds[i], __ATOMIC_SEQ_CST);
     h2_open(&c);
     stream *t = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, n);
     h2_run(&c);
@@ -161,7 +161,7 @@ static void a_stream_hangs_when_its_handler_throws(void **state) {
     nothing_is_left();
     neighbour_is_served();
   }
-  event_kind = -1;
+  __atomic_store_n(&event_kind, -1, __ATOMIC_SEQ_CST);
 }
 
 static void an_interceptor_that_throws_lets_the_call_pass(void **state) {
@@ -171,7 +171,7 @@ static void an_interceptor_that_throws_lets_the_call_pass(void **state) {
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     int fd = dial();
     forget_log();
-    intercept_kind = kinds[i];
+    __atomic_store_n(&intercept_kind, kinds[i], __ATOMIC_SEQ_CST);
     ask_json(fd, "{\"text\":\"hi\"}", &a);
     if (kinds[i] == ZCRPC_EVENT_DONE) {
       assert_int_equal(a.status, 200);
@@ -183,7 +183,7 @@ static void an_interceptor_that_throws_lets_the_call_pass(void **state) {
     close(fd);
     nothing_is_left();
   }
-  intercept_kind = -1;
+  __atomic_store_n(&intercept_kind, -1, __ATOMIC_SEQ_CST);
   assert_int_equal(atomic_load(&handled) - before, 1);
   neighbour_is_served();
 }
@@ -191,10 +191,10 @@ static void an_interceptor_that_throws_lets_the_call_pass(void **state) {
 static void an_observer_that_throws_ends_the_server(void **state) {
   (void)state;
   forget_log();
-  observer_throws = 1;
+  __atomic_store_n(&observer_throws, 1, __ATOMIC_SEQ_CST);
   neighbour_is_served();
   await_log("/s.S/Echo: the observer threw: the password is hunter2\n");
-  observer_throws = 0;
+  __atomic_store_n(&observer_throws, 0, __ATOMIC_SEQ_CST);
   neighbour_is_served();
   nothing_is_left();
 }

@@ -34,8 +34,8 @@ struct Outcome {
 Outcome read(const std::string& bytes, size_t cut, int http = 200, const char* type = "application/connect+proto", const char* coding = nullptr,
              size_t limit = 1000) {
   Outcome o;
+  compress::Pool pool;  // outlives its user
   ConnectStreamAnswer a;
-  compress::Pool pool;
   a.begin(Codec::kProto, limit, &pool, &compress::kRegistry);
   a.status(http);
   bool good = a.header("content-type", type) && (!coding || a.header("connect-content-encoding", coding)) && a.header("x-head", "1");
