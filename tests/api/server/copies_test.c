@@ -135,6 +135,13 @@ static int end(void **state) {
 
 /* ---- the paths ---- */
 
+/* To its end; n bytes of request, with the envelope. */
+static void finished(stream *s, size_t n) {
+  while (!s->closed && h2_step(&c)) {}
+  assert_string_equal(field(s, "grpc-status"), "0");
+  request_size = n - 5;
+  answer_size = s->got - 5;
+}
 static stream *h2_call(const char *path, const char *const *extra, const void *data, size_t n) {
   stream *s = h2_request(&c, path, "application/grpc", extra, data, n);
   while (!s->closed && h2_step(&c)) {}
@@ -152,19 +159,13 @@ static void end_later(void) {
   usleep(50000);
   s->hold = 0;
   nghttp2_session_resume_data(c.session, s->id);
-  while (!s->closed && h2_step(&c)) {}
-  assert_string_equal(field(s, "grpc-status"), "0");
-  request_size = n - 5;
-  answer_size = s->got - 5;
+  finished(s, n);
 }
 static void two_frames(void) {
   size_t n = enveloped(m, "hello");
   stream *s = h2_request(&c, "/s.S/Echo", "application/grpc", NULL, m, n);
   s->cut = 8;
-  while (!s->closed && h2_step(&c)) {}
-  assert_string_equal(field(s, "grpc-status"), "0");
-  request_size = n - 5;
-  answer_size = s->got - 5;
+  finished(s, n);
 }
 static void http1_call(const char *type, const void *data, size_t n, int split) {
   char head[256];
@@ -334,40 +335,23 @@ static void chat_at_once(void) {
   stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, n);
   nghttp2_session_send(c.session);
   setsockopt(c.fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
-  while (!s->closed && h2_step(&c)) {}
-  assert_string_equal(field(s, "grpc-status"), "0");
-  request_size = n - 5;
-  answer_size = s->got - 5;
+  finished(s, n);
 }
-static void chat(void) {
-  size_t n = enveloped(m, "hello");
-  stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, 0);
-  s->hold = 1;
-  nghttp2_session_send(c.session);
-  usleep(50000); /* the handler asks for messages */
-  s->size = n;
-  s->hold = 0;
-  nghttp2_session_resume_data(c.session, s->id);
-  while (!s->closed && h2_step(&c)) {}
-  assert_string_equal(field(s, "grpc-status"), "0");
-  request_size = n - 5;
-  answer_size = s->got - 5;
-}
-static void chat_in_pieces(void) {
+/* The message comes when the handler has asked for it, in DATA frames of up to `cut` bytes (0: in one). */
+static void chat_later(size_t cut) {
   size_t n = enveloped(m, "hello");
   stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, 0);
   s->hold = 1;
   nghttp2_session_send(c.session);
   usleep(50000);
   s->size = n;
-  s->cut = 8;
+  s->cut = cut;
   s->hold = 0;
   nghttp2_session_resume_data(c.session, s->id);
-  while (!s->closed && h2_step(&c)) {}
-  assert_string_equal(field(s, "grpc-status"), "0");
-  request_size = n - 5;
-  answer_size = s->got - 5;
+  finished(s, n);
 }
+static void chat(void) { chat_later(0); }
+static void chat_in_pieces(void) { chat_later(8); }
 static void chat_waits(void) {
   atomic_store(&reads, 0);
   size_t n = enveloped(m, "hello");
@@ -377,10 +361,7 @@ static void chat_waits(void) {
   usleep(50000);
   zcrpc_call_read(atomic_load(&waiting), 100);
   zcrpc_call_release(atomic_exchange(&waiting, NULL));
-  while (!s->closed && h2_step(&c)) {}
-  assert_string_equal(field(s, "grpc-status"), "0");
-  request_size = n - 5;
-  answer_size = s->got - 5;
+  finished(s, n);
   atomic_store(&reads, 1);
 }
 static void stream_large(void) { h2_call("/s.S/Stream", NULL, m, enveloped(m, "size 9000")); }
