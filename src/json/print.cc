@@ -170,7 +170,8 @@ bool Printer::number(const Field* f, uint64_t bits) {
 }
 
 void Printer::enumeration(const schema::Enum* e, int32_t n) {
-  if (e->well_known == schema::WellKnown::kNullValue) return out_.text("null");
+  // Its one value is null; a number that no schema names stays a number, as in every open enum, or it would read back as 0.
+  if (e->well_known == schema::WellKnown::kNullValue && n == 0) return out_.text("null");
   const schema::EnumValue* v = o_.enum_numbers ? nullptr : e->by_number(n);
   if (!v) return out_.integer(n);
   out_.quoted(base::Slice(v->name));

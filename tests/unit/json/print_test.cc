@@ -70,6 +70,8 @@ void enums_print_names_and_unknown_numbers(void**) {
   prints(kAll, "800101", "{\"colour\":1}", o);
   prints(kAll, "800400", "{\"cNull\":null}", o);
   prints(kAll, "800400", "{\"cNull\":null}");
+  // A number that NullValue does not name: as null it would read back as 0.
+  prints(kAll, "800402 f80402", "{\"cNull\":2,\"null\":2}");
 }
 
 void strings_are_escaped_and_bytes_base64(void**) {
