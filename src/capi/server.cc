@@ -56,6 +56,7 @@ Status read_config(const Options* o, server::Config* c, base::Vec<server::Interc
   c->window = size_t(get_int(o, ZCRPC_SERVER_WINDOW, int64_t(c->window)));
   c->max_window = size_t(get_int(o, ZCRPC_SERVER_WINDOW_MAX, int64_t(c->max_window)));
   c->held = std::max(c->held, c->window);  // a stream that fills its window alone has done nothing wrong
+  c->stall_ms = get_int(o, ZCRPC_SERVER_STALL_TIMEOUT, c->stall_ms);
   c->inflating = size_t(get_int(o, ZCRPC_LIMIT_INFLATING, int64_t(c->inflating)));
   c->proxy_protocol = get_int(o, ZCRPC_SERVER_PROXY_PROTOCOL, 0) != 0;
   c->prefix = get_string(o, ZCRPC_SERVER_PREFIX);

@@ -45,6 +45,7 @@ struct Config {
   size_t window = 256 << 10;               // of a stream over HTTP/2, at first,
   size_t max_window = 4 << 20;             // and at most
   size_t inflating = 32 << 20;             // bytes of a connection's contexts for messages that are half here
+  int64_t stall_ms = 30'000;               // not taking a byte of what we send
   bool proxy_protocol = false;             // connections begin with a PROXY header
   std::string_view prefix;                 // before every path; lies in the server's arena
   Cors cors;
@@ -57,7 +58,6 @@ struct Config {
   // Not options: what a peer may take its time for.
   int64_t head_ms = 10'000;                // preface and SETTINGS, or a whole HTTP/1.1 head
   int64_t idle_ms = 5 * 60 * 1000;         // without a call
-  int64_t stall_ms = 30'000;               // not taking a byte of what we send
   int64_t body_grace_ms = 10'000;          // a body may dawdle so long,
   int64_t body_rate = 256;                 // then it has to bring so many bytes a second, counted from its beginning
   int64_t linger_ms = 1'000;               // reading on after the last word, so that it is not lost to a reset

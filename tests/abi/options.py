@@ -102,7 +102,7 @@ for name in sorted(set(re.findall(r'`(ZCRPC_(?:LIMIT|SERVER|TLS|COMPRESSION|DECO
     wrong.append(f'docs/serving.md: there is no {name}')
 
 # What no option changes: the member of config.h, and a word that only its row of the limits has.
-FIXED = {'head_ms': 'TLS handshake', 'idle_ms': 'a connection without a call', 'stall_ms': 'takes none of its answer', 'body_grace_ms': 'a body',
+FIXED = {'head_ms': 'TLS handshake', 'idle_ms': 'a connection without a call', 'body_grace_ms': 'a body',
          'body_rate': 'a body', 'reset_ms': 'answered early', 'dropped_ms': 'answered early', 'dropped': 'answered early',
          'linger_ms': 'last word', 'drain_ping_ms': "GOAWAY's ping", 'drain_quiet_ms': 'silent', 'high_water': 'output that waits',
          'pipelined': 'wait their turn', 'held': 'ahead of their read credits', 'polled_duck_ms': 'asked for health', 'polled_ms': 'asked for health'}
