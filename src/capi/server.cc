@@ -33,9 +33,28 @@ Status read_interceptors(const Options* o, base::Vec<server::Interceptor>* to) {
   return {};
 }
 
+// What a peer may take its time for, and what may wait meanwhile.
+void read_patience(const Options* o, server::Config* c) {
+  c->head_ms = get_int(o, ZCRPC_SERVER_HEAD_TIMEOUT, c->head_ms);
+  c->body_grace_ms = get_int(o, ZCRPC_SERVER_BODY_TIMEOUT, c->body_grace_ms);
+  c->body_rate = get_int(o, ZCRPC_SERVER_MIN_RATE, c->body_rate);
+  c->idle_ms = get_int(o, ZCRPC_SERVER_IDLE_TIMEOUT, c->idle_ms);
+  c->stall_ms = get_int(o, ZCRPC_SERVER_STALL_TIMEOUT, c->stall_ms);
+  c->linger_ms = get_int(o, ZCRPC_SERVER_LINGER, c->linger_ms);
+  c->dropped_ms = get_int(o, ZCRPC_SERVER_REST_TIMEOUT, c->dropped_ms);
+  c->reset_ms = std::max<int64_t>(c->dropped_ms / 40, 1);
+  c->dropped = uint64_t(get_int(o, ZCRPC_SERVER_REST_SIZE, int64_t(c->dropped)));
+  c->drain_ping_ms = get_int(o, ZCRPC_SERVER_DRAIN_PING, c->drain_ping_ms);
+  c->drain_quiet_ms = c->drain_ping_ms / 5;
+  c->polled_ms = get_int(o, ZCRPC_SERVER_POLLED_WITHIN, c->polled_ms);
+  c->high_water = size_t(get_int(o, ZCRPC_SERVER_MAX_OUTPUT, int64_t(c->high_water)));
+  c->pipelined = size_t(get_int(o, ZCRPC_SERVER_MAX_PIPELINED, int64_t(c->pipelined)));
+}
+
 Status read_config(const Options* o, server::Config* c, base::Vec<server::Interceptor>* interceptors) {
   c->message_limit = size_t(get_int(o, ZCRPC_LIMIT_MESSAGE, int64_t(c->message_limit)));
   c->header_limit = size_t(get_int(o, ZCRPC_LIMIT_HEADERS, int64_t(c->header_limit)));
+  c->compressed_limit = size_t(get_int(o, ZCRPC_LIMIT_COMPRESSED, int64_t(c->compressed_limit)));
   if (o && o->codings) c->codings = *o->codings;
   ZCRPC_TRY(read_coding(o, c->codings, &c->compression));
   c->compression_level = int(get_int(o, ZCRPC_COMPRESSION_LEVEL, 0));
@@ -55,8 +74,9 @@ Status read_config(const Options* o, server::Config* c, base::Vec<server::Interc
   c->frame_burst = get_int(o, ZCRPC_SERVER_FRAME_BURST, c->frame_burst);
   c->window = size_t(get_int(o, ZCRPC_SERVER_WINDOW, int64_t(c->window)));
   c->max_window = size_t(get_int(o, ZCRPC_SERVER_WINDOW_MAX, int64_t(c->max_window)));
+  c->held = size_t(get_int(o, ZCRPC_SERVER_MAX_AHEAD, int64_t(c->held)));
   c->held = std::max(c->held, c->window);  // a stream that fills its window alone has done nothing wrong
-  c->stall_ms = get_int(o, ZCRPC_SERVER_STALL_TIMEOUT, c->stall_ms);
+  read_patience(o, c);
   c->inflating = size_t(get_int(o, ZCRPC_LIMIT_INFLATING, int64_t(c->inflating)));
   c->proxy_protocol = get_int(o, ZCRPC_SERVER_PROXY_PROTOCOL, 0) != 0;
   c->prefix = get_string(o, ZCRPC_SERVER_PREFIX);

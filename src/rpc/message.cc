@@ -18,9 +18,6 @@ namespace {
 constexpr size_t kFirst = 16 << 10;  // at most so much at once for a length that was only declared
 constexpr size_t kKept = 64 << 10;   // from message to message
 
-// What takes more than twice its size was made to waste our time.
-constexpr uint64_t most_compressed(size_t limit) { return limit < SIZE_MAX / 4 ? 2 * uint64_t(limit) + 4096 : UINT64_MAX; }
-
 int hex(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
@@ -87,6 +84,16 @@ Status MessageReader::too_large() const {
   return Status::format(Code::kResourceExhausted, "message is larger than the limit of %zu bytes", o_.limit);
 }
 
+Status MessageReader::too_large_compressed() const {
+  return Status::format(Code::kResourceExhausted, "message is larger than the limit of %llu bytes before it is inflated", static_cast<unsigned long long>(most_compressed()));
+}
+
+// What takes more than twice its size was made to waste our time.
+uint64_t MessageReader::most_compressed() const {
+  if (o_.compressed_limit) return o_.compressed_limit;
+  return o_.limit < SIZE_MAX / 4 ? 2 * uint64_t(o_.limit) + 4096 : UINT64_MAX;
+}
+
 Status MessageReader::data(Slice s) {
   if (!o_.envelope) {
     body_bytes += s.size;
@@ -125,17 +132,18 @@ Status MessageReader::head() {
   if (flags > 1) return Status(Code::kInternal, "unknown flags in an envelope");
   if (flags == 1 && !o_.coding_named) return Status(Code::kInternal, "a compressed message, but no encoding was named");
   compressed_ = flags == 1 && o_.coding != compress::Coding::kIdentity && size_ > 0;
-  if (compressed_ ? size_ > most_compressed(o_.limit) : size_ > o_.limit) return too_large();
+  if (compressed_ && size_ > most_compressed()) return too_large_compressed();
+  if (!compressed_ && size_ > o_.limit) return too_large();
   if (size_ == 0) complete_ = true;
   return {};
 }
 
 // A compressed part. As long as nobody wants the message, its bytes are all that there is.
 Status MessageReader::pack(Slice s) {
-  uint64_t most = most_compressed(o_.limit);
+  uint64_t most = most_compressed();
   compressed_in_ += s.size;
   bool declared = !o_.envelope && o_.content_length > 0 && uint64_t(o_.content_length) > most;
-  if (declared || compressed_in_ > most) return too_large();
+  if (declared || compressed_in_ > most) return too_large_compressed();
   if (inflater_.open()) return inflate(s);
   if (message_.empty()) {
     bool here = o_.envelope && left_ == 0;
@@ -197,7 +205,7 @@ bool MessageReader::room(size_t need, size_t expected) {
   size_t have = buffer_ ? buffer_->size() : 0;
   if (need <= have) return true;
   size_t want = expected > need ? std::min(expected, std::max(kFirst, need > SIZE_MAX / 4 ? need : need * 4)) : need * 2;
-  size_t most = packed_ ? size_t(std::min<uint64_t>(most_compressed(o_.limit), SIZE_MAX / 2)) : o_.limit;
+  size_t most = packed_ ? size_t(std::min<uint64_t>(most_compressed(), SIZE_MAX / 2)) : o_.limit;
   want = std::max(need, std::min(want, most));
   Buffer* b = buffer_ ? Buffer::resize(buffer_, want) : o_.pool ? o_.pool->buffer(want) : Buffer::make(want, a_);
   if (!b) return false;

@@ -38,6 +38,7 @@ class MessageReader {
     bool coding_named = false;             // envelope: an encoding was named, so flag 1 is allowed even for identity
     uint8_t end_flag = 0;                  // envelope: of the protocol's own last message, whose body the reader hands out too
     size_t limit = 4 << 20;
+    size_t compressed_limit = 0;           // of what comes, before it is inflated; 0: twice the limit and 4 KiB
     int64_t content_length = -1;           // bare: how much will come, -1 if not known. A hint only
     Side side = Side::kServer;
     Inflate inflate = Inflate::kArriving;
@@ -88,6 +89,8 @@ class MessageReader {
   void forget_context();
   base::Status broken(const char* text) const;
   base::Status too_large() const;
+  base::Status too_large_compressed() const;
+  uint64_t most_compressed() const;
   base::Status head();
   base::Status payload(base::Slice s);
   base::Status keep(base::Slice s);

@@ -147,6 +147,7 @@ bool ServerCall::head_done() {
   o.coding = request_.coding();
   o.coding_named = request_.coding() != compress::Coding::kIdentity;
   o.limit = route_->message_limit;
+  o.compressed_limit = worker_->config().compressed_limit;
   o.content_length = request_.content_length();
   o.pool = &worker_->compression;
   o.contexts = conn_->contexts();
@@ -204,7 +205,7 @@ void ServerCall::on_timer() {
     // The end was decided long ago, and the peer has not taken what comes before it. One that goes on taking is waited for.
     if (!conn_ || (http2_ && h2.sent())) return;
     const Config& config = worker_->config();
-    size_t left = untaken(), due = size_t(config.body_rate * config.stall_ms / 1000);
+    size_t left = untaken(), due = size_t(std::max<int64_t>(config.body_rate * config.stall_ms / 1000, 1));
     if (!ours_ && !(deadline_ns_ && late()) && left + due <= left_seen_) {
       left_seen_ = left;
       worker_->loop()->set_timer(&timer_, worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs);

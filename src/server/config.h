@@ -16,6 +16,7 @@ namespace zcrpc::server {
 
 struct Config {
   size_t message_limit = size_t(4) << 20;  // after inflating
+  size_t compressed_limit = 0;             // before it; 0: as the limit after it says
   size_t header_limit = 16 << 10;
   compress::Registry codings;
   compress::Preference compression;        // of answers, where the client takes it
@@ -45,7 +46,6 @@ struct Config {
   size_t window = 256 << 10;               // of a stream over HTTP/2, at first,
   size_t max_window = 4 << 20;             // and at most
   size_t inflating = 32 << 20;             // bytes of a connection's contexts for messages that are half here
-  int64_t stall_ms = 30'000;               // not taking a byte of what we send
   bool proxy_protocol = false;             // connections begin with a PROXY header
   std::string_view prefix;                 // before every path; lies in the server's arena
   Cors cors;
@@ -55,20 +55,21 @@ struct Config {
   view::Limits decode;
   base::Log log;
 
-  // Not options: what a peer may take its time for.
+  // What a peer may take its time for.
   int64_t head_ms = 10'000;                // preface and SETTINGS, or a whole HTTP/1.1 head
-  int64_t idle_ms = 5 * 60 * 1000;         // without a call
+  int64_t idle_ms = 5 * 60 * 1000;         // without a call; -1: for ever
+  int64_t stall_ms = 30'000;               // not taking a byte of what we send
   int64_t body_grace_ms = 10'000;          // a body may dawdle so long,
   int64_t body_rate = 256;                 // then it has to bring so many bytes a second, counted from its beginning
   int64_t linger_ms = 1'000;               // reading on after the last word, so that it is not lost to a reset
   // After an early answer the rest of the request is read and dropped, so that its stream can end without a reset:
-  int64_t reset_ms = 250;                  // until so long nothing of it has come,
+  int64_t reset_ms = 250;                  // until so long nothing of it has come (a fortieth of the next),
   int64_t dropped_ms = 10'000;             // or it has taken so long,
   uint64_t dropped = 16 << 20;             // or so many bytes
-  int64_t polled_duck_ms = 5'000;          // listeners stay open so long in a drain, if there is somebody who
-  int64_t polled_ms = 60'000;              // has asked for health in the time before
+  int64_t polled_ms = 60'000;              // a drain waits for those who have asked for health in the time before,
+  int64_t polled_duck_ms = 5'000;          // so long
   int64_t drain_ping_ms = 1'000;           // waiting for the answer to GOAWAY's ping
-  int64_t drain_quiet_ms = 200;            // after which a drain closes connections on which nothing comes
+  int64_t drain_quiet_ms = 200;            // after which a drain closes connections on which nothing comes (a fifth of it)
   size_t high_water = 256 << 10;           // bytes of output above which nothing is read
   size_t pipelined = 64 << 10;             // bytes of HTTP/1.1 requests that wait their turn, or a read credit
   size_t held = 4 << 20;                   // bytes of a connection's streams that wait for read credits

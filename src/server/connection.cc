@@ -72,7 +72,7 @@ Connection* Connection::make(Worker* w, int fd, const net::Address& peer, net::S
     int on = 1;
     (void)io->setsockopt(io->user, fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  c->expect_by(std::min(c->head_due_ns_, c->age_ns_));
+  c->expect_by(std::min({c->head_due_ns_, c->age_ns_, later(c->opened_ns_, w->config().idle_ms)}));
   return c;
 }
 
@@ -304,7 +304,7 @@ void Connection::flush() {
     if (current_ && answered_ && ended_) end_http1();
     // What waited may reach interceptors, and those run in turns only.
     if (worker_->loop()->in_turn()) read_held();
-    else if (!held_.empty() && !waits() && !ending_) worker_->loop()->defer(&read_on_);
+    else if (!held_.empty() && !waits() && !ending_) read_on();
     if (broken_) return close();
   }
   if (h2_) {
@@ -317,6 +317,7 @@ void Connection::flush() {
     send();
     while (!dead_ && out_.empty() && current_ && !answered_ && current_->streams_out() && current_->pump()) send();
     if (!dead_ && current_ && answered_ && ended_) flush_later();  // the stream has just ended
+    if (!dead_ && !held_.empty() && !waits() && !ending_) read_on();  // there is room again
   }
   if (dead_) return;
   count_copies();
@@ -329,6 +330,12 @@ void Connection::flush() {
     expect_by(stalled_ns_);
   }
   if (!dead_ && !update_interest()) close();
+}
+
+// In a turn, if this is none.
+void Connection::read_on() {
+  if (worker_->loop()->in_turn()) flush_later();
+  else worker_->loop()->defer(&read_on_);
 }
 
 void Connection::count_copies() {
@@ -410,7 +417,7 @@ void Connection::reset(ServerCall* c, uint32_t code) {
 // What was sent before a cut is waited for while the peer goes on taking it.
 bool Connection::takes_the_rest(int64_t now) {
   const Config& config = worker_->config();
-  size_t due = size_t(config.body_rate * config.linger_ms / 1000);
+  size_t due = size_t(std::max<int64_t>(config.body_rate * config.linger_ms / 1000, 1));
   if (!ending_ || shut_ || out_.size() + due > cut_left_) return false;
   cut_left_ = out_.size();
   linger_due_ns_ = later(now, config.linger_ms);
@@ -595,8 +602,8 @@ int64_t Connection::check(int64_t now) {
   for (ServerCall* c = calls_; c;) {
     ServerCall* following = c->next;
     if (c->state() == ServerCall::State::kBody && now - c->begun_ns() >= config.body_grace_ms * kMs) {
-      int64_t seconds = (now - c->begun_ns()) / (1000 * kMs);
-      if (int64_t(c->body_bytes()) < seconds * config.body_rate) c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));
+      int64_t ms = (now - c->begun_ns()) / kMs;
+      if (int64_t(c->body_bytes()) < ms * config.body_rate / 1000) c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));
     }
     if (c->state() == ServerCall::State::kBody) due_next = std::min(due_next, std::max(later(c->begun_ns(), config.body_grace_ms), now + 1000 * kMs));
     c = following;

@@ -114,14 +114,16 @@ class Connection {
   int64_t check(int64_t now);              // when to look again
   bool idle() const { return calls_ == nullptr; }
   // Nothing has come yet, or nothing of an HTTP/1.1 request after the last.
-  bool quiet() const { return protocol_ == Protocol::kUnknown ? seen_ == 0 : protocol_ == Protocol::kHttp1 && !current_ && parser_.between_requests(); }
+  bool quiet() const { return protocol_ == Protocol::kUnknown ? seen_ == 0 : protocol_ == Protocol::kHttp1 && !current_ && held_.empty() && parser_.between_requests(); }
 
   // connection_http1.cc
   bool feed_http1(base::Slice bytes);
   void parse_http1(base::Slice* in);       // until all is used up, or a call has to be answered first
   void read_held();
+  void read_on();
   void outlive_block();
-  bool waits() const { return current_ && ended_ && !answered_; }
+  bool full() const;                       // so much output waits that nothing more is begun
+  bool waits() const { return current_ ? ended_ && !answered_ : full(); }
   void begin_http1(bool body_follows);
   void bare_http1(int status);             // what never became a call
   void answer_http1(ServerCall* c, base::Slice body);
@@ -146,7 +148,7 @@ class Connection {
   OwnHandler handler_;
   OwnTimer timer_;
   OwnDeferred flush_;
-  OwnDeferred read_on_;                    // HTTP/1.1: an answer came from outside a turn, and a request waits behind it
+  OwnDeferred read_on_;                    // HTTP/1.1: from outside a turn an answer came, or room for one, and a request waits
   Protocol protocol_ = Protocol::kUnknown;
   bool dead_ = false;                      // closed; freed at the end of the phase
   bool broken_ = false;

@@ -12,8 +12,11 @@ using base::Status;
 
 namespace {
 constexpr int64_t kMs = net::Timers::kNsPerMs;
-constexpr int64_t kDropped = 64 << 10;  // a body that nobody wants is read to its end if it is not longer than this
+constexpr uint64_t kDropped = 64 << 10;  // a body that nobody wants is read to its end if it is not longer than this
 }  // namespace
+
+// Small requests behind each other may have large answers.
+bool Connection::full() const { return out_.size() >= worker_->config().high_water; }
 
 bool Connection::feed_http1(Slice bytes) {
   if (held_.empty() && !waits()) parse_http1(&bytes);
@@ -67,6 +70,7 @@ void Connection::parse_http1(Slice* in) {
         if (current_) current_->body_end();
         if (!answered_) return;  // the next request waits for this one's answer
         end_http1();
+        if (full()) return;
         break;
       case http::Http1Parser::Event::kError:
         worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: bad request: %s", int(peer_size_), peer_, parser_.reason());
@@ -112,7 +116,8 @@ bool Connection::head_http1(ServerCall* c, bool chunked) {
   const http::Http1Head& h = parser_.head();
   // An answer before the request's end: a short rest is read and dropped, for a long one the connection is not worth it.
   bool rest = !ended_ && h.has_body();
-  if (draining_ || (rest && (h.chunked || h.expect_continue || h.content_length > kDropped))) keep_alive_ = false;
+  int64_t most = int64_t(std::min(kDropped, worker_->config().dropped));
+  if (draining_ || (rest && (h.chunked || h.expect_continue || h.content_length > most))) keep_alive_ = false;
   if (chunked && http10_) keep_alive_ = chunked = false;  // its end is the connection's
   http::Http1Answer a;
   a.chunked = chunked;
@@ -161,7 +166,7 @@ void Connection::answered_http1() {
   answered_ = true;
   if (draining_) keep_alive_ = false;  // it began after a stream's head had gone
   if (!ended_ && parser_.head().has_body() && keep_alive_) {
-    linger_due_ns_ = worker_->loop()->now() + worker_->config().body_grace_ms * kMs;
+    linger_due_ns_ = worker_->loop()->now() + worker_->config().dropped_ms * kMs;
     expect_by(linger_due_ns_);
   }
   if (!keep_alive_) end_when_sent();

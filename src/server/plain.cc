@@ -57,6 +57,7 @@ bool ServerCall::begin_plain(const Route* r) {
   }
   rpc::MessageReader::Options o;
   o.limit = r->message_limit;
+  o.compressed_limit = worker_->config().compressed_limit;
   o.content_length = request_.content_length();
   o.pool = &worker_->compression;
   o.codings = &worker_->config().codings;

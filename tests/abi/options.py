@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """options.py ROOT: every option stands in the header, in the table that checks it (src/capi/options.cc), and, if a server
 takes it, in exactly one row of a table of docs/serving.md, which tells its default; and the three say the same: who takes
-it, and the default, which is also that of src/server/config.h. What a server is bound by and no option changes
-(config.h again) stands in the table of limits with its value."""
+it, and the default, which is also that of src/server/config.h. Each row of the limits names an option, or says "fixed: " and
+why; what config.h has and no option sets is known here."""
 import os
 import re
 import sys
@@ -101,19 +101,26 @@ for name, option in sorted(options.items()):
 for name in sorted(set(re.findall(r'`(ZCRPC_(?:LIMIT|SERVER|TLS|COMPRESSION|DECODE)\w*)`', serving)) - set(options)):
     wrong.append(f'docs/serving.md: there is no {name}')
 
-# What no option changes: the member of config.h, and a word that only its row of the limits has.
-FIXED = {'head_ms': 'TLS handshake', 'idle_ms': 'a connection without a call', 'body_grace_ms': 'a body',
-         'body_rate': 'a body', 'reset_ms': 'answered early', 'dropped_ms': 'answered early', 'dropped': 'answered early',
-         'linger_ms': 'last word', 'drain_ping_ms': "GOAWAY's ping", 'drain_quiet_ms': 'silent', 'high_water': 'output that waits',
-         'pipelined': 'wait their turn', 'held': 'ahead of their read credits', 'polled_duck_ms': 'asked for health', 'polled_ms': 'asked for health'}
-fixed = re.search(r'// Not options(.*?)^};', read('src/server/config.h'), flags=re.S | re.M).group(1)
-for member in re.findall(r'^  (?:[\w:]+) (\w+) = ', fixed, flags=re.M):
-    if member not in FIXED:
-        wrong.append(f'src/server/config.h: {member} is a limit without a row in docs/serving.md (and in FIXED of {os.path.basename(__file__)})')
-        continue
-    lines = [cells for cells in table if FIXED[member] in cells[0]]
+# Every limit tells what changes it, or why nothing does.
+limits = re.search(r'^## Limits\n(.*?)^## ', serving, flags=re.S | re.M).group(1)
+bounds = [[cell.strip() for cell in line.strip('|').split('|')] for line in limits.split('\n') if line.startswith('| ')][1:]
+if len(bounds) < 30:
+    wrong.append(f'docs/serving.md: only {len(bounds)} limits were found')
+for cells in bounds:
+    if len(cells) != 4 or not all(cells):
+        wrong.append(f'docs/serving.md: the limit "{cells[0]}" does not tell its default, its attack and its option')
+    elif not re.search(r'`ZCRPC_\w+`', cells[3]) and not re.match(r'fixed: .{15,}', cells[3]):
+        wrong.append(f'docs/serving.md: the limit "{cells[0]}" has neither an option nor "fixed: " and a reason')
+
+# What follows from other options, or has none: the member of config.h, and a word that only its row of the limits has.
+DERIVED = {'reset_ms': 'answered early', 'drain_quiet_ms': "GOAWAY's ping", 'polled_duck_ms': 'asked for health'}
+for member, word in DERIVED.items():
+    lines = [cells for cells in bounds if word in cells[0]]
     if not any(members[member] in quantities(cells[1]) for cells in lines):
-        wrong.append(f'docs/serving.md: no limit "{FIXED[member]}" says {members[member]}, which is {member} in src/server/config.h')
+        wrong.append(f'docs/serving.md: no limit "{word}" says {members[member]}, which is {member} in src/server/config.h')
+set_by = set(re.findall(r'c->([\w.]+) = ', read('src/capi/server.cc')))
+for member in sorted(set(members) - set_by - set(DERIVED)):
+    wrong.append(f'src/server/config.h: no option sets {member} (src/capi/server.cc), and {os.path.basename(__file__)} knows no row of docs/serving.md for it')
 
 for line in wrong:
     print(line)
