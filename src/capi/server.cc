@@ -61,6 +61,8 @@ Status read_config(const Options* o, server::Config* c, base::Vec<server::Interc
   c->etags = get_bool(o, ZCRPC_SERVER_ETAGS, false);
   c->compress_min = size_t(get_int(o, ZCRPC_COMPRESSION_MIN, int64_t(c->compress_min)));
   c->max_connections = size_t(get_int(o, ZCRPC_SERVER_MAX_CONNECTIONS, int64_t(c->max_connections)));
+  c->max_calls = size_t(get_int(o, ZCRPC_SERVER_MAX_CALLS, int64_t(c->max_calls)));
+  c->untaken = size_t(get_int(o, ZCRPC_LIMIT_UNTAKEN, int64_t(c->untaken)));
   c->max_streams = uint32_t(get_int(o, ZCRPC_SERVER_MAX_STREAMS, c->max_streams));
   c->max_deadline_ms = get_int(o, ZCRPC_SERVER_MAX_DEADLINE, c->max_deadline_ms);
   c->max_age_ms = get_int(o, ZCRPC_SERVER_MAX_CONNECTION_AGE, c->max_age_ms);

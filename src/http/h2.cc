@@ -22,6 +22,7 @@ namespace {
 constexpr uint64_t kDrainPing = 0x7a63727063647261u;  // tells our own PING from the application's
 constexpr uint64_t kWindowPing = 0x7a6372706362646cu;  // and that which measures the path
 constexpr size_t kUseful = 64;                        // bytes of DATA that make up for a frame without any
+constexpr uint32_t kAnyNumber = 0x7fffffff;           // of streams, for nghttp2
 constexpr size_t kMaxHeaderBlock = 1 << 20;           // of our answers
 
 Status failed(int rv) {
@@ -113,9 +114,13 @@ struct H2Glue {
     // A drain that begins with this stream includes it.
     const int32_t before = s->last_id_;
     if (!s->said_last_) s->last_id_ = f->hd.stream_id;
-    H2Stream* st = s->said_last_ ? nullptr : events(s).begin(s, s->user_);
+    bool room = s->streams_ < s->context_->settings_.max_streams;
+    H2Stream* st = s->said_last_ || !room ? nullptr : events(s).begin(s, s->user_);
     if (!st) {
       s->last_id_ = before;
+      // Counted here and not when the reset leaves: between two flushes there is room for many.
+      s->spend_reset();
+      if (s->broken_) return NGHTTP2_ERR_CALLBACK_FAILURE;
       return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_REFUSED_STREAM) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     }
     *st = H2Stream();
@@ -263,6 +268,7 @@ struct H2Glue {
     if (!st) return 0;
     nghttp2_session_set_stream_user_data(ng, id, nullptr);
     s->streams_--;
+    s->waiting_ -= st->left_;
     events(s).closed(st, code, st->reset_by_peer_, s->user_);
     return 0;
   }
@@ -271,7 +277,8 @@ struct H2Glue {
     H2Session* s = session(user);
     if (f->hd.type == NGHTTP2_RST_STREAM) {
       uint32_t code = f->rst_stream.error_code;
-      if (code != NGHTTP2_NO_ERROR && code != NGHTTP2_INTERNAL_ERROR && code != NGHTTP2_CANCEL) s->spend_reset();
+      bool the_peers = code != NGHTTP2_NO_ERROR && code != NGHTTP2_INTERNAL_ERROR && code != NGHTTP2_CANCEL;
+      if (the_peers && code != NGHTTP2_REFUSED_STREAM) s->spend_reset();
       return 0;
     }
     if ((f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA) || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
@@ -303,6 +310,7 @@ struct H2Glue {
     st->deferred_ = st->left_ == 0 && st->more_;
     if (st->deferred_) return NGHTTP2_ERR_DEFERRED;
     size_t n = std::min(most, st->left_);
+    st->framed_ = true;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (n < st->left_ || st->more_) return ssize_t(n);
     *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -326,7 +334,10 @@ struct H2Glue {
     auto* st = static_cast<H2Stream*>(source->ptr);
     if (out->size() >= s->most_) return NGHTTP2_ERR_WOULDBLOCK;
     if (!out->append(Slice(head, 9))) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    st->framed_ = false;
     st->left_ -= n;
+    st->gone_ += n;
+    s->waiting_ -= n;
     // What was sent explains the windows that come back, and a ping or two.
     int64_t worth = int64_t(n / kUseful) + (st->left_ == 0);
     st->frames_.earn(worth, s->context_->settings_.stream_frame_burst);
@@ -404,7 +415,7 @@ base::Result<H2Session*> H2Session::make(H2Context* c, void* user) {
   c->memory_.end_slab();
   const H2Settings& o = c->settings_;
   nghttp2_settings_entry entries[] = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o.max_streams},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kAnyNumber},  // say_settings tells the peer ours
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, o.stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, o.max_header_bytes},
   };
@@ -494,10 +505,26 @@ bool H2Session::flush(Output* out, size_t most) {
     const uint8_t* p;
     ssize_t n = nghttp2_session_mem_send(session_, &p);
     if (n == 0) break;
-    ok = n > 0 && out->append(Slice(p, size_t(n)));
+    ok = n > 0 && (said_settings_ ? out->append(Slice(p, size_t(n))) : say_settings(Slice(p, size_t(n)), out));
   }
   out_ = nullptr;
   return ok;
+}
+
+// Our SETTINGS, the first frame that leaves. nghttp2 takes a stream above the limit that it was told, once that was acknowledged,
+// for the connection's end, and the calls that run end with it; the server refuses the stream alone (RFC 9113, 5.1.2). So
+// nghttp2 knows of no limit, and the one that the peer reads is written here.
+bool H2Session::say_settings(Slice frame, Output* out) {
+  constexpr size_t kHead = 9, kEntry = 6;
+  uint8_t bytes[kHead + 8 * kEntry];
+  said_settings_ = true;
+  if (frame.size < kHead || frame.size > sizeof bytes || frame.data[3] != NGHTTP2_SETTINGS || frame.data[4] & NGHTTP2_FLAG_ACK) return false;
+  memcpy(bytes, frame.data, frame.size);
+  for (size_t at = kHead; at + kEntry <= frame.size; at += kEntry) {
+    if ((bytes[at] << 8 | bytes[at + 1]) != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) continue;
+    for (size_t i = 0; i < 4; i++) bytes[at + 2 + i] = uint8_t(context_->settings_.max_streams >> (24 - 8 * i));
+  }
+  return out->append(Slice(bytes, frame.size));
 }
 
 bool H2Session::wants_flush() const { return nghttp2_session_want_write(session_); }
@@ -516,6 +543,7 @@ Status H2Session::take_body(H2Stream* s, Slice prefix, std::span<const Piece> pi
   s->piece_ = s->offset_ = 0;
   s->left_ = prefix.size;
   for (const Piece& p : pieces) s->left_ += p.bytes.size;
+  waiting_ += s->left_;
   s->trailers_ = trailers;
   s->more_ = more;
   return {};
@@ -551,6 +579,8 @@ Status H2Session::send(H2Stream* s, Slice prefix, std::span<const Piece> pieces,
   // with the stream.
   if (s->deferred_ && s->left_ == 0 && !more && !trailers.empty()) {
     int rv = H2Glue::trailers(session_, this, s->id_, trailers);
+    s->more_ = true;  // should that frame be looked at before these have left
+    s->trailers_ = {};
     return rv < 0 ? failed(rv) : Status();
   }
   int rv = nghttp2_session_resume_data(session_, s->id_);
@@ -560,6 +590,16 @@ Status H2Session::send(H2Stream* s, Slice prefix, std::span<const Piece> pieces,
 }
 
 size_t H2Session::pending(const H2Stream* s) const { return s->left_; }
+
+bool H2Session::drop_body(H2Stream* s) {
+  if (s->left_ == 0 || s->framed_ || s->prefix_done_ || s->piece_ || s->offset_) return false;
+  waiting_ -= s->left_;
+  s->left_ = s->prefix_size_ = 0;
+  s->pieces_ = nullptr;
+  s->trailers_ = {};
+  s->more_ = s->deferred_ = true;
+  return true;
+}
 
 void H2Session::reset(H2Stream* s, uint32_t code) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s->id_, code);

@@ -73,6 +73,8 @@ class H2Stream {
   // An answer has been begun; all of it has gone into an Output.
   bool answered() const { return answered_; }
   bool sent() const { return sent_; }
+  // Bytes of its body that have gone into an Output.
+  uint64_t gone() const { return gone_; }
 
  private:
   friend class H2Session;
@@ -80,6 +82,7 @@ class H2Stream {
   int32_t id_ = 0;
   enum class Reject : uint8_t { kNo, kTooLarge, kMalformed, kNoMemory };
   bool remote_open_ = true, answered_ = false, sent_ = false, more_ = false, deferred_ = false, reset_by_peer_ = false, calmed_ = false;
+  bool framed_ = false;    // a DATA frame of it was begun, and waits for room in the Output
   Reject reject_ = Reject::kNo;  // found in the headers: the server never hears more than `closed`
   uint8_t prefix_size_ = 0, prefix_done_ = 0;
   uint8_t prefix_[8] = {};
@@ -90,6 +93,7 @@ class H2Stream {
   H2Budget frames_;
   const base::Piece* pieces_ = nullptr;
   size_t piece_ = 0, offset_ = 0, left_ = 0;
+  uint64_t gone_ = 0;      // bytes of body that have gone into an Output
   std::span<const base::Header> trailers_;
 };
 
@@ -165,6 +169,10 @@ class H2Session {
   base::Status send(H2Stream* s, base::Slice prefix, std::span<const base::Piece> pieces,
                     std::span<const base::Header> trailers, bool more);
   size_t pending(const H2Stream* s) const;  // bytes of body not yet in an Output
+  size_t waiting() const { return waiting_; }  // the same of all streams: they wait for windows, or for room
+  // What was handed over of an answer, and has not begun to leave, never will; send may follow with no more than trailers, which
+  // go at once. False: a part of it has left, or nothing waits.
+  bool drop_body(H2Stream* s);
   // At once: what of an answer has not left, never will. So after an early answer wait for `sent`.
   void reset(H2Stream* s, uint32_t code);
   // Returns n bytes of stream window; the connection's returns by itself.
@@ -188,6 +196,7 @@ class H2Session {
   ~H2Session() = default;
   void count_frames(base::Slice bytes);
   void spend_reset();
+  bool say_settings(base::Slice frame, Output* out);
   void enough(const char* why);
   base::Status take_body(H2Stream* s, base::Slice prefix, std::span<const base::Piece> pieces,
                          std::span<const base::Header> trailers, bool more);
@@ -201,7 +210,7 @@ class H2Session {
   // with it says of calls that run that they may be sent again.
   int32_t last_id_ = 0;
   const char* failure_ = "";
-  bool started_ = false;
+  bool started_ = false, said_settings_ = false;
   int64_t now_ns_ = 0;
   H2Budget frames_, resets_;
   H2Window window_;
@@ -210,7 +219,7 @@ class H2Session {
   size_t skip_ = 24;        // of the preface, or of a frame's payload
   uint8_t head_[9], head_size_ = 0;
   bool said_last_ = false;  // in a GOAWAY: no further streams
-  size_t streams_ = 0;
+  size_t streams_ = 0, waiting_ = 0;
   Drain drain_ = Drain::kNo;
   size_t most_ = 0;        // of flush
   bool broken_ = false, settings_seen_ = false, settings_taken_ = false;  // the peer's came; ours were acknowledged

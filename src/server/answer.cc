@@ -56,6 +56,11 @@ Status ServerCall::answer_ok() {
     return {};
   }
   if (s.ok()) s = compress_reply(&size, &coding);
+  if (s.ok() && !conn_->may_wait(size)) {
+    ours_ = true;
+    drop_reply();
+    return Status(Code::kResourceExhausted, "too much of earlier answers has not been taken");
+  }
   if (s.ok()) s = reply_.ok(request_, size, coding, &headers_, &trailers_);
   if (s.ok() && request_.text()) s = reply_.as_text(pieces());
   else if (s.ok() && !reply_.body().empty() && !pieces_.push({reply_.body(), nullptr})) s = Status::no_memory();
@@ -64,6 +69,19 @@ Status ServerCall::answer_ok() {
   counters->add(counters->messages_out, 1);
   conn_->answer(this, request_.text() ? reply_.body() : Slice());
   return {};
+}
+
+// The error that is sent instead may wait for long.
+void ServerCall::drop_reply() {
+  pieces_.clear();
+  for (base::Buffer** b : {&chunk_, &reply_buffer_}) {
+    if (*b) (*b)->release();
+    *b = nullptr;
+  }
+  json_.bytes().drop();
+  reply_bytes_.drop();
+  encode::reset(own_encoder_, nullptr);
+  encode::trim(own_encoder_, 0);
 }
 
 // What the handler did wrong is for the log, not for the peer. [any]

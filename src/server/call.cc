@@ -22,6 +22,7 @@ namespace {
 constexpr size_t kKeptArena = 256 << 10, kKeptOutput = 64 << 10;
 // Blocks of a worker that requests may hold while the rest of their stream is awaited; beyond, they are copied.
 constexpr size_t kKeptBlocks = 64;
+constexpr char kNotTaken[] = "the client takes too little of the answer";
 
 int64_t in_ns(int64_t ms) { return ms > INT64_MAX / 4 / net::Timers::kNsPerMs ? INT64_MAX / 4 : ms * net::Timers::kNsPerMs; }
 }  // namespace
@@ -128,6 +129,7 @@ bool ServerCall::head_done() {
     answer_refusal(refusal);
     return false;
   }
+  if (!occupy()) return false;
   set_deadline();
   coding_.store(route_->compression.choose(request_.accepted(), request_.preferred()), std::memory_order_relaxed);
   bool streams = method->flags & (schema::kClientStream | schema::kServerStream);
@@ -180,7 +182,8 @@ void ServerCall::set_deadline() {
   grace_ns_ = net::Timers::kNsPerMs + std::min(timeout / 16, kMostGrace);
 }
 
-// Sets the timer to whichever comes first: the deadline, or the end of a stream's patience.
+// Sets the timer to whichever comes first: the deadline, the end of a stream's patience, or of that with what the client
+// does not take.
 void ServerCall::wait_for_time() {
   int64_t due = deadline_ns_ ? deadline_ns_ + grace_ns_ : 0;
   if (stream_out_ && route_->silence_ms >= 0) {
@@ -188,7 +191,95 @@ void ServerCall::wait_for_time() {
     int64_t silent = heard_ns_ + in_ns(route_->silence_ms);
     if (!due || silent < due) due = silent;
   }
+  if (stall_due_ns_ && (!due || stall_due_ns_ < due)) due = stall_due_ns_;
   if (due) worker_->loop()->set_timer(&timer_, due);
+}
+
+// A stream that has ended has set its timer already.
+void ServerCall::watch_answer() {
+  if (stall_due_ns_ || lingering_ || !h2.answered() || conn_->pending(this) == 0 || (stream_out_ && state_ == State::kAnswered)) return;
+  stall_due_ns_ = worker_->loop()->now() + worker_->config().stall_ms * net::Timers::kNsPerMs;
+  gone_seen_ = h2.gone();
+  wait_for_time();
+}
+
+// Of an answer that is complete so many bytes a second have to leave; of a stream that goes on, whose handler hears when there
+// is room, a byte in all that time.
+bool ServerCall::stalls(int64_t now) {
+  if (!stall_due_ns_ || now < stall_due_ns_) return false;
+  stall_due_ns_ = 0;
+  if (conn_->pending(this) == 0) return false;  // watched again when something waits again
+  const Config& config = worker_->config();
+  uint64_t least = state_ == State::kAnswered ? uint64_t(config.body_rate * config.stall_ms / 1000) : 0;
+  if (h2.gone() - gone_seen_ < std::max<uint64_t>(least, 1)) return true;
+  gone_seen_ = h2.gone();
+  stall_due_ns_ = now + config.stall_ms * net::Timers::kNsPerMs;
+  return false;
+}
+
+// A unary answer is complete, and waits for the client's windows.
+void ServerCall::answer_not_taken() {
+  if (!conn_ || cut_ || conn_->pending(this) == 0) return;
+  if (late()) return cut("deadline exceeded");
+  if (stalls(worker_->loop()->now())) return cut(kNotTaken);
+  wait_for_time();
+}
+
+// The rest of an answer is given up. What a gRPC client can be told yet, because nothing of the message has left, it is told;
+// others hear of a reset.
+void ServerCall::cut(const char* why) {
+  if (why == kNotTaken) log_not_taken();
+  if (!error && refused_ == Code::kOk) {
+    cut_ = true;
+    outcome_ = Status(Code::kDeadlineExceeded, why);
+    counters->add(counters->calls_failed, 1);
+  }
+  bool told = !stream_out_ && cut_ && request_.protocol() == rpc::Protocol::kGrpc && conn_->drop_unsent(this) &&
+              reply_.end_stream(request_, outcome_.error(), nullptr).ok();
+  if (told) conn_->end_unary(this);
+  else conn_->reset(this, http::kH2Cancel);
+}
+
+void ServerCall::log_not_taken() const {
+  worker_->log().format(base::LogLevel::kInfo, "%.*s: %.*s: the client takes too little of its answer (ZCRPC_SERVER_STALL_TIMEOUT is %lld ms); %zu bytes wait", int(peer_size_),
+                        peer_, int(request_.path().size()), request_.path().data(), static_cast<long long>(worker_->config().stall_ms), stream_out_ ? untaken() : conn_->pending(this));
+}
+
+// ---- places
+
+// Before anything of the body is read. Clients take unavailable for what may be sent again, here or elsewhere.
+bool ServerCall::occupy() {
+  if (route_->uncounted) return true;
+  if (!worker_->occupy()) {
+    fail(Status(Code::kUnavailable, "the server has too many calls"));
+    return false;
+  }
+  return occupies_ = true;
+}
+
+void ServerCall::vacate() {
+  if (std::exchange(occupies_, false)) worker_->vacate();
+}
+
+// What waits for a client's windows is held here: who has that much of it begins nothing more. Its request goes on waiting where
+// it lies, or in memory of its own.
+void ServerCall::park() {
+  parked_ = true;
+  conn_->parked(1);
+  if (kept_ || !reader_.borrowed()) return;
+  if (worker_->kept_blocks < kKeptBlocks) {
+    keep_block();
+    counted_kept_ = true;
+    worker_->kept_blocks++;
+  } else if (Status s = reader_.own(); !s.ok()) {
+    fail(std::move(s));
+  }
+}
+
+void ServerCall::unpark() {
+  if (!std::exchange(parked_, false)) return;
+  conn_->parked(-1);
+  if (state_ == State::kBody) dispatch();
 }
 
 void ServerCall::on_timer() {
@@ -201,9 +292,10 @@ void ServerCall::on_timer() {
     worker_->loop()->set_timer(&timer_, now + worker_->config().reset_ms * net::Timers::kNsPerMs);
     return;
   }
-  if (stream_out_ && finished_.load()) {
+  if (state_ == State::kAnswered && !stream_out_) return answer_not_taken();
+  if (state_ == State::kAnswered) {
     // The end was decided long ago, and the peer has not taken what comes before it. One that goes on taking is waited for.
-    if (!conn_ || (http2_ && h2.sent())) return;
+    if (!conn_ || cut_ || (http2_ && h2.sent())) return;
     const Config& config = worker_->config();
     size_t left = untaken(), due = size_t(std::max<int64_t>(config.body_rate * config.stall_ms / 1000, 1));
     if (!ours_ && !(deadline_ns_ && late()) && left + due <= left_seen_) {
@@ -211,14 +303,18 @@ void ServerCall::on_timer() {
       worker_->loop()->set_timer(&timer_, worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs);
       return;
     }
-    conn_->reset(this, http::kH2Cancel);
-    return;
+    return cut(ours_ || (deadline_ns_ && late()) ? "deadline exceeded" : kNotTaken);
   }
-  if (late() || !stream_out_ || worker_->loop()->now() >= heard_ns_ + in_ns(route_->silence_ms)) {
-    fail(Status(Code::kDeadlineExceeded, late() ? "deadline exceeded" : "no message for too long"));
-  } else {
-    wait_for_time();  // something was heard since the timer was set
+  int64_t now = worker_->loop()->now();
+  if (finished_.load()) return;  // by another thread, whose answer is on its way here
+  if (late()) return fail(Status(Code::kDeadlineExceeded, "deadline exceeded"));
+  if (stalls(now)) {
+    log_not_taken();
+    return fail(Status(Code::kDeadlineExceeded, kNotTaken));
   }
+  if (stream_out_ && route_->silence_ms >= 0 && now >= heard_ns_ + in_ns(route_->silence_ms))
+    return fail(Status(Code::kDeadlineExceeded, "no message for too long"));
+  wait_for_time();  // something was heard, or has left, since the timer was set
 }
 
 void ServerCall::body(Slice bytes) {
@@ -255,10 +351,12 @@ void ServerCall::body_end() {
   if (state_ == State::kBody && request_.text()) text_body({});
   if (state_ != State::kBody) return;
   Status s = request_.protocol() == rpc::Protocol::kConnectGet ? reader_.query(request_.get_message(), request_.get_base64()) : reader_.end();
-  if (s.ok()) {
-    dispatch();
-  } else {
+  if (!s.ok()) {
     fail(std::move(s));
+  } else if (conn_->backed_up()) [[unlikely]] {
+    park();
+  } else {
+    dispatch();
   }
 }
 
@@ -495,6 +593,7 @@ void ServerCall::linger() {
 // Called once a call, after finished_ was set by whoever wrote outcome_.
 void ServerCall::complete() {
   worker_->loop()->clear_timer(&timer_);
+  stall_due_ns_ = 0;
   if (watched_) finished_ns_ = worker_->clock_ns();
   if (!conn_) {
     outcome_ = {};  // closed() told of the end already
@@ -518,6 +617,9 @@ void ServerCall::closed() {
   if (borrowing_) conn_->borrows(-1);
   borrowing_ = false;
   worker_->loop()->clear_timer(&timer_);
+  if (parked_) conn_->parked(-1);
+  parked_ = false;
+  if (cut_) error = outcome_.take();  // not before: whoever has finished it may be looking
   reader_.let_go();
   conn_->narrowed(std::exchange(widened, 0));
   if (stream_out_) {
@@ -531,6 +633,8 @@ void ServerCall::closed() {
   if (state_ == State::kHandling && !finished_.load()) {
     home_ = conn_;
     home_->adopt(this);
+  } else {
+    vacate();
   }
   conn_ = nullptr;
   counters->add(counters->calls_now, uint64_t(-1));
@@ -555,6 +659,7 @@ void ServerCall::unreferenced(rpc::Call* call) {
   if (!c->worker_->run_inside(&c->settle_task_)) {
     // The worker has left its loop, and with it every connection: nothing is left to do but this.
     Worker* w = c->worker_;
+    if (std::exchange(c->occupies_, false)) w->vacate_outside();
     c->recycle();
     destroy(c);
     w->release();
@@ -590,6 +695,7 @@ void ServerCall::count_copies() {
 void ServerCall::recycle() {
   count_copies();
   if (home_) orphaned();
+  vacate();
   if (counted_kept_) worker_->kept_blocks--;
   for (base::Buffer** b : {&kept_, &chunk_, &reply_buffer_, &certificate_})
     if (*b) {
@@ -647,7 +753,9 @@ void ServerCall::recycle() {
   intercepted_ = 0;
   heard_ns_ = ended_ns_ = handled_ns_ = finished_ns_ = 0;
   size_in_ = size_out_ = 0;
-  counted_ = false;
+  counted_ = cut_ = parked_ = false;
+  stall_due_ns_ = 0;
+  gone_seen_ = 0;
   coding_.store(compress::Coding::kIdentity, std::memory_order_relaxed);
   plain_.store(false, std::memory_order_relaxed);
   events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;

@@ -73,6 +73,11 @@ class ServerCall : public rpc::Call {
     (void)pump();
   }
   bool streams_out() const { return stream_out_; }
+  // HTTP/2: behind a flush that left something of an answer here.
+  void watch_answer();
+  // It was complete, and had to wait: now it may go on.
+  bool is_parked() const { return parked_; }
+  void unpark();
   bool answers_preflight() const { return !route_ && Cors::is_preflight(request_); }
   // Whether HTTP/1.1 has to tell by chunks where the answer, which streams, ends.
   bool in_chunks() const { return !is_plain_ || (http_->length < 0 && !http_->bodiless); }
@@ -125,11 +130,19 @@ class ServerCall : public rpc::Call {
   bool intercept_head();               // false: it was answered; the body is of no interest
   bool intercept(const zcrpc_event& e, schema::View message);
   void forget_reply();
+  void drop_reply();                   // and its memory
   void observe();
   static bool before_request(rpc::Event* e);
   static bool before_message(rpc::Event* e);
   static bool before_done(rpc::Event* e);
   void on_timer();
+  bool stalls(int64_t now);            // what waits for the client has waited long enough
+  void answer_not_taken();
+  void cut(const char* why);
+  void log_not_taken() const;
+  bool occupy();                       // false: the server is full, and it was answered so
+  void vacate();
+  void park();
   void dispatch();                     // the request is complete
   base::Status decode();
   base::Status read_json(encode::Encoder** e, base::Slice* message);
@@ -209,6 +222,9 @@ class ServerCall : public rpc::Call {
   bool is_plain_ = false;
   bool http2_ = false, local_ = false, events_ = false, lingering_ = false, borrowing_ = false, counted_kept_ = false;
   bool counted_ = false;               // a head has come: it is a call
+  bool occupies_ = false;              // it has one of the server's places for calls
+  bool parked_ = false;                // its request is complete, and too much of other answers waits
+  bool cut_ = false;                   // its answer was given up behind its end: outcome_ tells why
   bool watched_ = false;               // somebody besides the handler wants to hear of its end
   bool unheard_ = false;               // an interceptor kept it from the handler, who hears nothing of it
   uint8_t message_in_seen_ = 0;        // of a method with one request: its message has come
@@ -249,6 +265,8 @@ class ServerCall : public rpc::Call {
   size_t message_in_ = 0, message_out_ = 0;  // as they were on the wire
   size_t size_in_ = 0, size_out_ = 0;        // without compression
   size_t left_seen_ = 0;               // untaken() when the timer was set
+  int64_t stall_due_ns_ = 0;           // until when something of what waits has to leave; 0: nothing waits, or the stream has ended
+  uint64_t gone_seen_ = 0;             // of h2, when that was set
   // Of answers: what the head of a stream tells, and whether messages go as they are all the same.
   std::atomic<compress::Coding> coding_{compress::Coding::kIdentity};
   std::atomic<bool> plain_{false};

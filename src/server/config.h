@@ -25,6 +25,8 @@ struct Config {
   bool etags = false;                      // answers to GET get one, unless the handler has set its own
   size_t max_connections = 10000;
   uint32_t max_streams = 100;              // a connection
+  size_t max_calls = 100'000;              // of all connections, until their handlers have ended
+  size_t untaken = 128 << 20;              // bytes of a connection's answers that wait for windows of HTTP/2; above a quarter of it calls wait
   int64_t max_deadline_ms = -1;            // -1: none
   int64_t default_deadline_ms = -1;        // of calls whose client names none
   int64_t min_deadline_ms = 0;             // a client's shorter one becomes this

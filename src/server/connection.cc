@@ -313,6 +313,8 @@ void Connection::flush() {
       if (!h2_->flush(&out_, worker_->config().high_water)) return close();
       send();
     } while (!dead_ && out_.empty() && h2_->wants_flush());
+    if (!dead_ && h2_->waiting() && std::exchange(handed_, false)) watch_answers();
+    if (!dead_ && parked_ > 0) [[unlikely]] go_on();
   } else {
     send();
     while (!dead_ && out_.empty() && current_ && !answered_ && current_->streams_out() && current_->pump()) send();
@@ -601,6 +603,10 @@ int64_t Connection::check(int64_t now) {
   due_next = std::min(due_next, later(now, config.idle_ms));
   for (ServerCall* c = calls_; c;) {
     ServerCall* following = c->next;
+    if (c->is_parked()) {
+      c = following;
+      continue;
+    }
     if (c->state() == ServerCall::State::kBody && now - c->begun_ns() >= config.body_grace_ms * kMs) {
       int64_t ms = (now - c->begun_ns()) / kMs;
       if (int64_t(c->body_bytes()) < ms * config.body_rate / 1000) c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));

@@ -48,6 +48,13 @@ class Connection {
   void widen(ServerCall* c, uint32_t more);
   void narrowed(size_t n) { widened_ -= n; }
   compress::Contexts* contexts() { return &contexts_; }
+  // Of answers so much waits for the client's windows that nothing more is begun; that no answer of that size may be added.
+  bool backed_up() const { return h2_ && (parked_ > 0 || too_much_waits()); }
+  bool may_wait(size_t size) const;
+  void parked(int n) { parked_ += n; }
+  // HTTP/2: what was handed over of a call's answer, and has not begun to leave, never will. False: it has begun to.
+  bool drop_unsent(ServerCall* c) { return h2_ && h2_->drop_body(&c->h2); }
+  void end_unary(ServerCall* c);  // behind that, with its reply's trailers
   // Ends a call's stream without an answer: a reset, or on HTTP/1.1 the connection's end.
   void reset(ServerCall* c, uint32_t code);
   // No new calls; the connection closes when those that run have ended.
@@ -112,7 +119,7 @@ class Connection {
   bool alive(int64_t now, int64_t* due);   // false: it was closed
   void on_timer();
   int64_t check(int64_t now);              // when to look again
-  bool idle() const { return calls_ == nullptr; }
+  bool idle() const { return calls_ == nullptr && held_.empty(); }
   // Nothing has come yet, or nothing of an HTTP/1.1 request after the last.
   bool quiet() const { return protocol_ == Protocol::kUnknown ? seen_ == 0 : protocol_ == Protocol::kHttp1 && !current_ && held_.empty() && parser_.between_requests(); }
 
@@ -133,6 +140,9 @@ class Connection {
   void end_http1();                        // the exchange is complete
   // connection_http2.cc
   bool start_http2();
+  void watch_answers();
+  bool too_much_waits() const;
+  void go_on();                            // with those that were parked
   void answer_http2(ServerCall* c, base::Slice body);
   // local.cc
   void answer_local(ServerCall* c, base::Slice body);
@@ -173,6 +183,8 @@ class Connection {
   size_t widened_ = 0;                     // what windows of streams with credits have beyond the first
   compress::Contexts contexts_;            // of messages that are half here
   bool pumps_ = false;                     // a call has something for us at the next flush
+  bool handed_ = false;                    // HTTP/2: a part of an answer was, since the last flush
+  int parked_ = 0;                         // calls that wait until less of answers does
   http::Output out_;
   void count_copies();
   uint64_t copies_seen_ = 0, bytes_copied_seen_ = 0;

@@ -90,7 +90,35 @@ void Connection::widen(ServerCall* c, uint32_t more) {
   h2_->widen(&c->h2, more);
 }
 
+// Each that was flushed in part has its own time to go on.
+void Connection::watch_answers() {
+  for (ServerCall* c = calls_; c; c = c->next) c->watch_answer();
+}
+
+bool Connection::too_much_waits() const { return h2_->waiting() > worker_->config().untaken / 4; }
+bool Connection::may_wait(size_t size) const { return !h2_ || h2_->waiting() == 0 || h2_->waiting() + size <= worker_->config().untaken; }
+
+// Oldest first. Handlers run in turns only.
+void Connection::go_on() {
+  if (too_much_waits()) return;
+  if (!worker_->loop()->in_turn()) return worker_->loop()->defer(&read_on_);
+  ServerCall* c = calls_;
+  while (c && c->next) c = c->next;
+  while (c && parked_ > 0 && !too_much_waits()) {
+    ServerCall* younger = c->prev;
+    c->unpark();
+    c = younger;
+  }
+  flush_later();
+}
+
+void Connection::end_unary(ServerCall* c) {
+  if (Status s = h2_->send(&c->h2, {}, {}, c->reply().trailers(), false); !s.ok()) fail_later();
+  flush_later();
+}
+
 void Connection::answer_http2(ServerCall* c, Slice body) {
+  handed_ = true;
   const rpc::Reply& r = c->reply();
   std::span<const base::Piece> pieces = r.is_error() ? std::span<const base::Piece>() : c->pieces();
   if (!body.empty()) pieces = c->body_piece(body);
@@ -99,6 +127,7 @@ void Connection::answer_http2(ServerCall* c, Slice body) {
 }
 
 void Connection::stream_http2(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last) {
+  handed_ = true;
   const rpc::Reply& r = c->reply();
   std::span<const base::Header> trailers = last ? r.trailers() : std::span<const base::Header>();
   Status s = first ? h2_->answer(&c->h2, r.status(), r.headers(), {}, pieces, trailers, !last) : h2_->send(&c->h2, {}, pieces, trailers, !last);

@@ -216,6 +216,7 @@ void Health::write(Watcher* w, std::unique_lock<std::mutex>& lock) {
 
 base::Status add_health(Server* s, const schema::Schema* types) {
   Route r;
+  r.uncounted = true;
   r.user = &s->health();
   auto add = [&](const char* path, zcrpc_unary_fn fn, zcrpc_event_fn event_fn) {
     r.method = types->method(path);

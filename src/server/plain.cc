@@ -37,6 +37,7 @@ bool ServerCall::begin_plain(const Route* r) {
   route_ = r;
   method = r->method;
   is_plain_ = true;
+  if (!occupy()) return false;
   if (!http_) http_ = new (std::nothrow) PlainState;
   if (!http_ || !request_.make_plain() || !prepare_stream()) {
     fail(Status::no_memory());

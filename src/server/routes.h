@@ -28,6 +28,7 @@ struct Route {
   zcrpc_http_fn http_fn = nullptr;         // plain HTTP: of the one route that is no method's
   void* user = nullptr;
   uint64_t tag = 0;
+  bool uncounted = false;                  // takes none of the places for calls: a full server is not a dead one
   bool raw = false;                        // messages are bytes in whichever codec the call has
   size_t message_limit = 0;
   compress::Preference compression;        // as in Config; own_compression: it is not the server's

@@ -40,6 +40,13 @@ class Server {
   // Over all workers, for the cap.
   bool may_open() { return connections_.fetch_add(1, std::memory_order_relaxed) < config_.max_connections; }
   void closed() { connections_.fetch_sub(1, std::memory_order_relaxed); }
+  // [any] Whether a loop that has `here` calls may begin another. Those of the other loops are looked at only when it has more
+  // than its share, so that calls share no memory; two loops that take the last place at once both have it.
+  bool may_begin(uint64_t here) const {
+    uint32_t loops = worker_count_.load(std::memory_order_relaxed);
+    return here < config_.max_calls / (loops ? loops : 1) || calls() < config_.max_calls;
+  }
+  uint64_t calls() const;
   void worker_stopped_listening();
   // [any] Who serves a call of this process that comes from that loop: the same, if it serves there, else one after the
   // other. Counted, the caller releases; nullptr: nobody.

@@ -284,6 +284,10 @@ void ServerCall::complete_stream() {
     conn_->reset(this, http::kH2Internal);
   }
   if (whole || cut) return;
+  if (ours_ && conn_ && conn_->drop_unsent(this)) {
+    s.queued.fetch_sub(s.sending.size());
+    s.sending.clear();
+  }
   counters->add(counters->messages_out, s.messages_out.load(std::memory_order_relaxed));
   // Whoever does not take the rest in time is let go.
   int64_t now = worker_->loop()->now(), due = now + worker_->config().stall_ms * net::Timers::kNsPerMs;

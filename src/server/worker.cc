@@ -177,6 +177,22 @@ bool Worker::post(net::Task* t) {
   return true;
 }
 
+bool Worker::occupy() {
+  if (server_->may_begin(occupied())) {
+    rpc::Counters::add(occupied_, 1);
+    return true;
+  }
+  rpc::Counters::add(counters_.refused, 1);
+  turned_away_++;
+  // Once a second: a line for each would be a load of its own.
+  if (int64_t now = loop_->now(); told_ns_ == 0 || now - told_ns_ >= 1000 * kMs) {
+    told_ns_ = now;
+    log_.format(base::LogLevel::kWarning, "%llu calls refused: %zu run already (ZCRPC_SERVER_MAX_CALLS)", static_cast<unsigned long long>(std::exchange(turned_away_, 0)),
+                config().max_calls);
+  }
+  return false;
+}
+
 base::Status Worker::may_serve() const {
   if (left_.load()) return Status(base::Code::kUnavailable, "the server has ended");
   if (leaving_) return Status(base::Code::kUnavailable, "the server is shutting down");

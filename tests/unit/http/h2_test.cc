@@ -463,6 +463,61 @@ void more_streams_than_agreed_are_served(void**) {
   assert_int_equal(r.server.session->streams(), 4);
 }
 
+// The same once it has: nghttp2 would end the connection, and with it the calls that run.
+void one_stream_too_many_ends_the_others(void**) {
+  H2Settings o;
+  o.max_streams = 4;
+  Rig r(o);
+  r.settle();  // the SETTINGS were acknowledged
+  assert_int_equal(nghttp2_session_get_remote_settings(r.client.ng, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS), 4);
+  std::vector<int32_t> ids;
+  for (int i = 0; i < 4; i++) ids.push_back(r.request(""));
+  r.settle();
+  assert_int_equal(r.server.begun, 4);
+  // nghttp2's client keeps to the limit: the fifth is written by hand. Its id is far away, its header block all static.
+  std::string fifth("\x00\x00\x06\x01\x05\x00\x00\x01\x01\x83\x86\x84\x01\x01" "x", 15);
+  assert_true(r.server.session->feed(Slice(std::string_view(fifth))));
+  std::string said = r.server_bytes();
+  assert_int_equal(said.size(), 13);
+  assert_int_equal(said[3], NGHTTP2_RST_STREAM);
+  assert_int_equal(said[12], NGHTTP2_REFUSED_STREAM);
+  assert_int_equal(r.server.begun, 4);
+  assert_int_equal(r.server.session->streams(), 4);
+  // The four go on, and when they have ended there is room.
+  for (int i = 0; i < 4; i++) answer_small(&r.server, &r.server.calls[i]);
+  r.to_client(r.server_bytes());
+  for (int32_t id : ids) assert_true(r.client.seen[id].end);
+  assert_true(r.server.session->feed(Slice(std::string_view(fifth.replace(8, 1, "\x03")))));
+  assert_int_equal(r.server.begun, 5);
+}
+
+// Refused streams cost a little each: a flood of them, all in one piece, is cut within the budget of resets.
+void streams_too_many_are_refused_without_end(void**) {
+  H2Settings o;
+  o.max_streams = 1;
+  o.reset_burst = 50;
+  Rig r(o);
+  r.settle();
+  std::string all;
+  for (uint32_t i = 0; i < 500; i++) {
+    all += std::string("\x00\x00\x06\x01\x05", 5) + std::string{char(0), char(0), char((2 * i + 1) >> 8), char(2 * i + 1)} + std::string("\x83\x86\x84\x01\x01" "x", 6);
+  }
+  assert_false(r.server.session->feed(Slice(std::string_view(all))));
+  assert_string_equal(r.server.session->failure(), "too many streams reset");
+  std::string said = r.server_bytes();
+  size_t resets = 0;
+  uint32_t goaway = 0;
+  for (size_t at = 0; at + 9 <= said.size();) {
+    size_t size = size_t(uint8_t(said[at])) << 16 | size_t(uint8_t(said[at + 1])) << 8 | uint8_t(said[at + 2]);
+    if (said[at + 3] == NGHTTP2_RST_STREAM) resets++;
+    if (said[at + 3] == NGHTTP2_GOAWAY) goaway = uint8_t(said[at + 9 + 7]);
+    at += 9 + size;
+  }
+  assert_true(resets <= 50);
+  assert_int_equal(goaway, NGHTTP2_ENHANCE_YOUR_CALM);
+  assert_true(r.server.session->over());
+}
+
 void a_busy_server_cannot_refuse(void**) {
   Rig r;
   r.server.refuse_from = 1;
@@ -760,6 +815,8 @@ int main() {
       cmocka_unit_test(large_headers_get_through),
       cmocka_unit_test(the_limit_of_headers_is_off_by_one),
       cmocka_unit_test(more_streams_than_agreed_are_served),
+      cmocka_unit_test(one_stream_too_many_ends_the_others),
+      cmocka_unit_test(streams_too_many_are_refused_without_end),
       cmocka_unit_test(a_busy_server_cannot_refuse),
       cmocka_unit_test(one_stream_starves_its_neighbours),
       cmocka_unit_test(a_drain_cuts_calls_off),

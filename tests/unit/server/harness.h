@@ -23,12 +23,15 @@ struct Harness {
   zcrpc::net::Streams* streams = nullptr;  // of a second listener, if there is one; borrowed
   bool answer = true;   // else requests are left waiting
   bool echo = true;     // else messages of a stream are only read
+  std::string reply;    // what requests are answered with instead of their own bytes, unless it is empty
   int requests = 0, port = 0;
+  int dones = 0, code = 0;  // DONEs that were heard, and the last one's code
 
   // What went wrong, if anything did; empty: it serves.
   zcrpc::base::Status start(const zcrpc::net::Io* io, zcrpc::server::Config config = {}) {
     zcrpc::net::Loop::Options o;
     o.io = io;
+    o.log = config.log;
     auto made_loop = zcrpc::net::Loop::make(o);
     if (!made_loop.ok()) return made_loop.take_status();
     loop = *made_loop;
@@ -74,7 +77,8 @@ struct Harness {
         break;
       default: return;
     }
-    if (e->record.len) bytes = {reinterpret_cast<const void*>(uintptr_t(e->record.data)), e->record.len};
+    if (!reply.empty() && op.kind == ZCRPC_OP_FINISH) bytes = zcrpc::base::Slice(std::string_view(reply));
+    else if (e->record.len) bytes = {reinterpret_cast<const void*>(uintptr_t(e->record.data)), e->record.len};
     zcrpc::base::Status s = e->call->verbs->op(e->call, &op, bytes, nullptr, {});
     if (s.ok() && op.kind == ZCRPC_OP_SEND) {
       op.kind = ZCRPC_OP_READ;
@@ -89,6 +93,7 @@ struct Harness {
     while (zcrpc::rpc::Event* e = hub.front()) {
       hub.pop();
       if (e->record.kind == ZCRPC_EVENT_REQUEST) requests++;
+      if (e->record.kind == ZCRPC_EVENT_DONE) dones++, code = e->record.value;
       if (answer && e->call && !e->call->has(zcrpc::rpc::kDone)) do_op(e);
       hub.release(e);
     }
