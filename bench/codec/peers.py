@@ -10,7 +10,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DEPS, OUT = f'{ROOT}/build/deps', f'{ROOT}/build/bench/codec'
 GEN, GEN27, DATA, LOG = f'{OUT}/gen', f'{OUT}/gen27', f'{OUT}/data', f'{ROOT}/build/log'
-CLANG = ['clang++-19', '-O2', '-DNDEBUG', f'-I{HERE}']  # with which the library is built too
+# With which the library is built too; lines, in a form that valgrind reads, for bench/codec/profile.
+LINES = ['-g1', '-gdwarf-4']
+CLANG = ['clang++-19', '-O2', '-DNDEBUG', *LINES, f'-I{HERE}']
 JOBS = os.environ.get('JOBS', str(os.cpu_count()))
 
 
@@ -86,7 +88,7 @@ def fetch_upb():
     objects = []
     for source in sources + [f'{folder}/utf8_range/utf8_range.c']:
         objects.append(f'{folder}/obj/{os.path.relpath(source, folder).replace("/", "_")}.o')
-        run(['clang-19', '-std=gnu11', '-O3', '-DNDEBUG', '-DUPB_ENABLE_FASTTABLE', f'-I{folder}/upb', f'-I{folder}/upb/upb/reflection/cmake',
+        run(['clang-19', '-std=gnu11', '-O3', '-DNDEBUG', *LINES, '-DUPB_ENABLE_FASTTABLE', f'-I{folder}/upb', f'-I{folder}/upb/upb/reflection/cmake',
              f'-I{folder}/utf8_range', '-c', source, '-o', objects[-1]], 'upb-build')
     run(['ar', 'rcs', library] + objects, 'upb-ar')
     return folder
@@ -124,11 +126,12 @@ def generate(seed):
 def ours():
     release = f'{ROOT}/build/release'
     plugin, library = f'{release}/bin/protoc-gen-zcrpc', f'{release}/lib/libzcrpc.so'
-    if stale(f'{GEN}/shapes.zcrpc.o', plugin, f'{HERE}/shapes.proto', f'{ROOT}/include/zcrpc/codegen.h', f'{ROOT}/include/zcrpc/encode_ops.h'):
-        run(['protoc', f'--plugin=protoc-gen-zcrpc={plugin}', f'--zcrpc_out=lang=c:{GEN}', f'-I{HERE}', 'shapes.proto'], 'zcrpc-generate')
-        run(['clang-19', '-O2', '-DNDEBUG', f'-I{ROOT}/include', '-c', f'{GEN}/shapes.zcrpc.c', '-o', f'{GEN}/shapes.zcrpc.o'], 'zcrpc-shapes')
+    if stale(f'{GEN}/shapes.zcrpc.o', plugin, f'{HERE}/shapes.proto', *glob.glob(f'{ROOT}/include/zcrpc/*.h')):
+        run(['protoc', f'--plugin=protoc-gen-zcrpc={plugin}', f'--zcrpc_out=lang=c:{GEN}', f'-I{HERE}', f'-I{GEN}', 'shapes.proto', 'sparse.proto'], 'zcrpc-generate')
+        for name in ('sparse', 'shapes'):
+            run(['clang-19', '-O2', '-DNDEBUG', *LINES, f'-I{ROOT}/include', '-c', f'{GEN}/{name}.zcrpc.c', '-o', f'{GEN}/{name}.zcrpc.o'], 'zcrpc-shapes')
     return compile_('zcrpc', CLANG + ['-std=c++20', '-fno-builtin-malloc', f'-I{ROOT}/include', f'-I{GEN}', f'{HERE}/zcrpc.cc',
-                                      f'{GEN}/shapes.zcrpc.o', f'-L{release}/lib', f'-Wl,-rpath,{release}/lib', '-lzcrpc'],
+                                      f'{GEN}/shapes.zcrpc.o', f'{GEN}/sparse.zcrpc.o', f'-L{release}/lib', f'-Wl,-rpath,{release}/lib', '-lzcrpc'],
                     f'{HERE}/zcrpc.cc', f'{GEN}/shapes.zcrpc.o', f'{GEN}/touch_zcrpc.h', library)
 
 

@@ -4,6 +4,7 @@
 
 #include "harness.h"
 #include "shapes.zcrpc.h"
+#include "sparse.zcrpc.h"
 
 using namespace harness;
 
@@ -28,7 +29,7 @@ uint64_t see(zcrpc_slice s) { return harness::see(s.data, s.len); }
 constexpr char kTables[] = "zcrpc", kGenerated[] = "zcrpc generated";
 
 void check(const void* made, const char* what, zcrpc_error* err) {
-  if (!made) die(std::string(what) + ": " + zcrpc_error_message(err));
+  if (!made) die(std::string(what) + ": " + (err ? zcrpc_error_message(err) : "failed"));
 }
 
 const zcrpc_schema* schema(const char* file) {
@@ -37,6 +38,14 @@ const zcrpc_schema* schema(const char* file) {
   const zcrpc_schema* s = zcrpc_schema_new(set.data(), set.size(), &err);
   check(s, file, err);
   return s;
+}
+
+// The log batch as the generated file has it.
+const zcrpc_type* own_batch() {
+  zcrpc_error* err = nullptr;
+  const zcrpc_type* t = bench_shapes_Batch_type_in(nullptr, &err);
+  check(t, "type of the generated file", err);
+  return t;
 }
 
 struct Decoder {
@@ -59,21 +68,44 @@ struct Counts {
   uint64_t reused = 0, fresh = 0;
   double bytes = 0, wire = 0;
 };
-Counts count(const zcrpc_type* type, const Set& set) {
-  Decoder d;
+// decode(bytes, arena): the view, or NULL.
+template <class F>
+Counts count(const Set& set, F decode) {
+  zcrpc_arena* a = zcrpc_arena_new(nullptr);
+  auto again = [&](std::string_view s) {
+    zcrpc_arena_reset(a);
+    const zcrpc_view* v = decode(s, a);
+    check(v, "decode", nullptr);
+    return v;
+  };
   Counts c;
-  for (auto s : set.payloads) c.bytes += index_of(d.decode(type, s))->size, c.wire += double(s.size());
+  for (auto s : set.payloads) c.bytes += index_of(again(s))->size, c.wire += double(s.size());
   uint64_t before = g_mallocs;
-  for (auto s : set.payloads) d.decode(type, s);
+  for (auto s : set.payloads) again(s);
   c.reused = g_mallocs - before;
   for (auto s : set.payloads) {
     zcrpc_arena* fresh = zcrpc_arena_new(nullptr);
     before = g_mallocs;
-    if (!zcrpc_view_decode(type, s.data(), s.size(), nullptr, fresh, nullptr)) die("decode");
+    check(decode(s, fresh), "decode", nullptr);
     c.fresh = std::max(c.fresh, g_mallocs - before);
     zcrpc_arena_free(fresh);
   }
+  zcrpc_arena_free(a);
   return c;
+}
+template <class F>
+void counts(const char* who, const Set& set, F decode) {
+  const Counts c = count(set, decode);
+  report(who, set.name + ": mallocs, arena reused", double(c.reused), "mallocs");
+  report(who, set.name + ": mallocs, arena fresh", double(c.fresh), "mallocs");
+  report(who, set.name + ": arena bytes a wire byte", c.bytes / c.wire, "bytes");
+}
+auto by_tables(const zcrpc_type* type) {
+  return [type](std::string_view s, zcrpc_arena* a) { return zcrpc_view_decode(type, s.data(), s.size(), nullptr, a, nullptr); };
+}
+template <class Generated>
+auto by_generated(Generated generated) {
+  return [generated](std::string_view s, zcrpc_arena* a) { return reinterpret_cast<const zcrpc_view*>(generated(s.data(), s.size(), a, nullptr)); };
 }
 
 size_t encoded(zcrpc_encoder* e) {
@@ -108,10 +140,8 @@ void decode_rows(const zcrpc_type* type, const Set& set, Generated generated) {
     zcrpc_arena_reset(d.arena);
     return uint64_t(generated(set.payloads[i].data(), set.payloads[i].size(), d.arena, nullptr) != nullptr);
   });
-  const Counts c = count(type, set);
-  report(kTables, set.name + ": mallocs, arena reused", double(c.reused), "mallocs");
-  report(kTables, set.name + ": mallocs, arena fresh", double(c.fresh), "mallocs");
-  report(kTables, set.name + ": arena bytes a wire byte", c.bytes / c.wire, "bytes");
+  counts(kTables, set, by_tables(type));
+  counts(kGenerated, set, by_generated(generated));
   zcrpc_arena_free(d.arena);
 }
 
@@ -208,17 +238,12 @@ void packed(const zcrpc_schema* s) {
   zcrpc_arena_free(d.arena);
 }
 
-// Two fields of each record, through a compiled mask.
+// Two fields of each record, through a compiled mask; "generated" asks the generated file for it, whose decoders leave it to
+// the tables.
 void projection(const zcrpc_type* type, const Set& set) {
-  zcrpc_error* err = nullptr;
-  zcrpc_projection* p = zcrpc_projection_new(type, "records.timestamp_ns,records.span_id", &err);
-  check(p, "projection", err);
-  zcrpc_options* o = zcrpc_options_new(ZCRPC_FOR_DECODE, nullptr);
-  if (zcrpc_options_set_projection(o, p, &err)) die("projection as an option");
   zcrpc_arena* arena = zcrpc_arena_new(nullptr);
-  auto two = [&](const zcrpc_options* options, size_t i) {
-    zcrpc_arena_reset(arena);
-    const zcrpc_view* v = zcrpc_view_decode(type, set.payloads[i].data(), set.payloads[i].size(), options, arena, nullptr);
+  zcrpc_error* err = nullptr;
+  auto sum = [](const zcrpc_view* v) {
     if (!v) die("projection");
     auto* m = bench_shapes_Batch_of(v);
     uint64_t sum = 0;
@@ -228,60 +253,97 @@ void projection(const zcrpc_type* type, const Set& set) {
     }
     return sum;
   };
-  if (two(o, 0) != two(nullptr, 0)) die("a projection reads otherwise");
-  race(kTables, set.name + ": two fields of each record", set.payloads, 10, [&](size_t i) { return two(o, i); });
-  zcrpc_options_free(o);
-  zcrpc_projection_free(p);
+  auto line = [&](const char* who, const zcrpc_type* of, auto decode) {
+    zcrpc_projection* p = zcrpc_projection_new(of, "records.timestamp_ns,records.span_id", &err);
+    check(p, "projection", err);
+    zcrpc_options* o = zcrpc_options_new(ZCRPC_FOR_DECODE, nullptr);
+    if (zcrpc_options_set_projection(o, p, &err)) die("projection as an option");
+    auto two = [&](const zcrpc_options* options, size_t i) {
+      zcrpc_arena_reset(arena);
+      return sum(decode(set.payloads[i], options));
+    };
+    if (two(o, 0) != two(nullptr, 0)) die("a projection reads otherwise");
+    race(who, set.name + ": two fields of each record", set.payloads, 10, [&](size_t i) { return two(o, i); });
+    zcrpc_options_free(o);
+    zcrpc_projection_free(p);
+  };
+  line(kTables, type, [&](std::string_view s, const zcrpc_options* o) { return zcrpc_view_decode(type, s.data(), s.size(), o, arena, nullptr); });
+  uint32_t place = 0;
+  while (strcmp(bench_shapes_shapes_file.message_names[place], zcrpc_type_name(type))) place++;
+  line(kGenerated, own_batch(), [&](std::string_view s, const zcrpc_options* o) {
+    return zcrpc_file_decode(&bench_shapes_shapes_file, place, s.data(), s.size(), o, arena, nullptr);
+  });
   zcrpc_arena_free(arena);
 }
 
 // Two mebibytes of each: what is refused takes no more than its budget, what is read counts.
+using Decode = const zcrpc_view*(const char*, size_t, zcrpc_arena*, zcrpc_error**);
+#define GENERATED(name) \
+  [](const char* p, size_t n, zcrpc_arena* a, zcrpc_error** err) { return reinterpret_cast<const zcrpc_view*>(name##_decode(p, n, a, err)); }
 void hostile(const zcrpc_schema* shapes) {
   const zcrpc_schema* rows = schema("sparse.binpb");
   const struct {
     const zcrpc_schema* schema;
     const char *type, *unit;
     size_t len;
-  } all[] = {{shapes, "bench.shapes.Batch", "\x0A\x00", 2},   {shapes, "bench.shapes.Record", "\x32\x00", 2},
-             {shapes, "bench.shapes.Event", "\x22\x00", 2},   {shapes, "bench.shapes.Event", "\x2A\x00", 2},
-             {shapes, "bench.shapes.Api", "\x42\x00", 2},     {shapes, "bench.shapes.Record", "\x4A\x00", 2},
-             {shapes, "bench.shapes.Record", "\xB8\x01\x00", 3}, {shapes, "bench.shapes.Batch", "\x0A\x03\xB8\x01\x00", 5},
-             {rows, "bench.sparse.Table200", "\x0A\x00", 2},  {rows, "bench.sparse.Table30", "\x0A\x00", 2}};
-  double worst = 0;
+    Decode* generated;
+  } all[] = {{shapes, "bench.shapes.Batch", "\x0A\x00", 2, GENERATED(bench_shapes_Batch)},
+             {shapes, "bench.shapes.Record", "\x32\x00", 2, GENERATED(bench_shapes_Record)},
+             {shapes, "bench.shapes.Event", "\x22\x00", 2, GENERATED(bench_shapes_Event)},
+             {shapes, "bench.shapes.Event", "\x2A\x00", 2, GENERATED(bench_shapes_Event)},
+             {shapes, "bench.shapes.Api", "\x42\x00", 2, GENERATED(bench_shapes_Api)},
+             {shapes, "bench.shapes.Record", "\x4A\x00", 2, GENERATED(bench_shapes_Record)},
+             {shapes, "bench.shapes.Record", "\xB8\x01\x00", 3, GENERATED(bench_shapes_Record)},
+             {shapes, "bench.shapes.Batch", "\x0A\x03\xB8\x01\x00", 5, GENERATED(bench_shapes_Batch)},
+             {rows, "bench.sparse.Table200", "\x0A\x00", 2, GENERATED(bench_sparse_Table200)},
+             {rows, "bench.sparse.Table30", "\x0A\x00", 2, GENERATED(bench_sparse_Table30)}};
+  double worst[2] = {0, 0};
   for (const auto& h : all) {
     std::string bytes;
     while (bytes.size() + h.len <= size_t(2) << 20) bytes.append(h.unit, h.len);
-    zcrpc_arena* a = zcrpc_arena_new(nullptr);
-    zcrpc_error* err = nullptr;
-    const zcrpc_view* v = zcrpc_view_decode(zcrpc_schema_type(h.schema, h.type), bytes.data(), bytes.size(), nullptr, a, &err);
-    if (v) worst = std::max(worst, double(index_of(v)->size) / double(bytes.size()));
-    else if (zcrpc_error_code(err) != ZCRPC_RESOURCE_EXHAUSTED) die("a hostile input ends in another error");
-    zcrpc_error_free(err);
-    zcrpc_arena_free(a);
+    for (int k = 0; k < 2; k++) {
+      zcrpc_arena* a = zcrpc_arena_new(nullptr);
+      zcrpc_error* err = nullptr;
+      const zcrpc_view* v = k ? h.generated(bytes.data(), bytes.size(), a, &err)
+                              : zcrpc_view_decode(zcrpc_schema_type(h.schema, h.type), bytes.data(), bytes.size(), nullptr, a, &err);
+      if (v) worst[k] = std::max(worst[k], double(index_of(v)->size) / double(bytes.size()));
+      else if (zcrpc_error_code(err) != ZCRPC_RESOURCE_EXHAUSTED) die("a hostile input ends in another error");
+      zcrpc_error_free(err);
+      zcrpc_arena_free(a);
+    }
   }
-  report(kTables, "hostile input, the worst: arena bytes a wire byte", worst, "bytes");
+  report(kTables, "hostile input, the worst: arena bytes a wire byte", worst[0], "bytes");
+  report(kGenerated, "hostile input, the worst: arena bytes a wire byte", worst[1], "bytes");
 }
 
 void sparse() {
   const zcrpc_schema* s = schema("sparse.binpb");
-  for (const char* name : {"sparse200", "sparse30"}) {
-    const Set set = load(name);
-    const bool wide = !strcmp(name, "sparse200");
-    const zcrpc_type* type = zcrpc_schema_type(s, wide ? "bench.sparse.Table200" : "bench.sparse.Table30");
-    report(kTables, std::string(name) + ": arena bytes a wire byte", count(type, set).bytes / double(set.payloads[0].size()), "bytes");
-    Decoder d;
-    race(kTables, std::string(name) + ": decode", set.payloads, 1, [&](size_t i) { return uint64_t(d.decode(type, set.payloads[i]) != nullptr); });
-    zcrpc_arena_free(d.arena);
-  }
+  auto rows = [](const char* who, const Set& set, auto decode) {
+    report(who, set.name + ": arena bytes a wire byte", count(set, decode).bytes / double(set.payloads[0].size()), "bytes");
+    zcrpc_arena* a = zcrpc_arena_new(nullptr);
+    race(who, set.name + ": decode", set.payloads, 1, [&](size_t i) {
+      zcrpc_arena_reset(a);
+      return uint64_t(decode(set.payloads[i], a) != nullptr);
+    });
+    zcrpc_arena_free(a);
+  };
+  const Set wide = load("sparse200"), narrow = load("sparse30");
+  rows(kTables, wide, by_tables(zcrpc_schema_type(s, "bench.sparse.Table200")));
+  rows(kGenerated, wide, by_generated(bench_sparse_Table200_decode));
+  rows(kTables, narrow, by_tables(zcrpc_schema_type(s, "bench.sparse.Table30")));
+  rows(kGenerated, narrow, by_generated(bench_sparse_Table30_decode));
 }
 
-void json(const zcrpc_type* type, const Set& set) {
-  Decoder d;
+// decode(bytes, arena) makes the view that is printed; type: the same message, which is parsed.
+template <class F>
+void json(const char* who, const zcrpc_type* type, const Set& set, F decode) {
+  zcrpc_arena* arena = zcrpc_arena_new(nullptr);
   std::vector<std::string> texts;
   std::vector<std::string_view> views;
   auto print = [&](size_t i, std::string* keep) {
     zcrpc_error* err = nullptr;
-    zcrpc_buffer* b = zcrpc_view_print(d.decode(type, set.payloads[i]), ZCRPC_JSON, nullptr, &err);
+    zcrpc_arena_reset(arena);
+    zcrpc_buffer* b = zcrpc_view_print(decode(set.payloads[i], arena), ZCRPC_JSON, nullptr, &err);
     check(b, "print", err);
     zcrpc_slice s;
     zcrpc_buffer_slice(b, &s);
@@ -304,10 +366,10 @@ void json(const zcrpc_type* type, const Set& set) {
     if (parse(i) != set.payloads[i].size()) die("JSON there and back has another length");
   size_t bytes = 0;
   for (auto v : views) bytes += v.size();
-  report(kTables, set.name + ": JSON bytes", double(bytes) / double(views.size()), "bytes");
-  race(kTables, set.name + ": wire to JSON", set.payloads, 1, [&](size_t i) { return print(i, nullptr); });
-  race(kTables, set.name + ": JSON to wire", views, 1, parse);
-  zcrpc_arena_free(d.arena);
+  report(who, set.name + ": JSON bytes", double(bytes) / double(views.size()), "bytes");
+  race(who, set.name + ": wire to JSON", set.payloads, 1, [&](size_t i) { return print(i, nullptr); });
+  race(who, set.name + ": JSON to wire", views, 1, parse);
+  zcrpc_arena_free(arena);
 }
 
 }  // namespace
@@ -324,7 +386,8 @@ int main(int argc, char** argv) {
     if (!concerns(name)) continue;
     const Set set = load(name);
     reencode(batch, set);
-    json(batch, set);
+    json(kTables, batch, set, by_tables(batch));
+    json(kGenerated, own_batch(), set, by_generated(bench_shapes_Batch_decode));
   }
   if (concerns("logbatch")) {
     build(batch, load("logbatch"));

@@ -597,30 +597,34 @@ ZCRPC_HOT const uint8_t *ZCRPC_D(map_texts)(zcrpc_decode *d, const uint8_t *p, c
 #if ZCRPC_DECODE_AVX2
   const uint8_t *const base = d->base, *const begin = p - 1;
   uint8_t *const first = d->top, *out = first;
-  const uint32_t want = tag | 0x0A0000u; /* tag, length, tag of the key, its length: one word, the lengths below 128 */
+  uint32_t want = tag | 0x0A0000u; /* tag, length, tag of the key, its length: one word, the lengths below 128 */
   uint32_t sure = 1;
   __m256i last = _mm256_setzero_si256();
   /* An entry of 6 bytes or more takes 16: enough for as many as may come. */
   if (ZCRPC_UNLIKELY(tag > 0x7F || (uint64_t)(end - p) * 3 + 64 > (uint64_t)(d->limit - first) || zcrpc_d_load32(slot + 4) != 0 || depth == 0))
     return ZCRPC_D(careful_map)(d, p, end, slot, tag, t, depth, ordered);
   p = begin;
-  while (ZCRPC_LIKELY(((zcrpc_d_wire32(p) ^ want) & 0x80FF80FFu) == 0)) {
+  while (ZCRPC_LIKELY((zcrpc_d_wire32(p) & 0x80FF80FFu) == want)) {
     const uint32_t n = p[1], key_len = p[3], value_len = n - 4 - key_len;
     const uint8_t *const key = p + 4, *const next = p + 2 + n;
     __m256i now;
-    uint32_t same, less;
-    if (ZCRPC_UNLIKELY((int32_t)value_len < 0 || next > end || key[key_len] != 0x12 || key[key_len + 1] != (uint8_t)value_len)) break;
-    /* Whether the key surely comes after the one before, as in map(): the first byte that differs decides. */
+    uint32_t more, less;
+    if (ZCRPC_UNLIKELY(next >= end)) {
+      if (next > end) break;
+      want = ~0u; /* no word is that once it is masked: the loop ends behind this entry */
+    }
+    if (ZCRPC_UNLIKELY((int32_t)value_len < 0 || key[key_len] != 0x12 || key[key_len + 1] != (uint8_t)value_len)) break;
+    /* Whether the key surely comes after the one before, as in map(): the first byte that differs decides. Signed, since
+     * bytes that are not ASCII are not settled here. */
     now = ZCRPC_D(load)(key);
-    same = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(now, last));
-    less = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(now, last), last));
-    if (ZCRPC_UNLIKELY(_bzhi_u32((same + 1) & ~same & less, key_len) == 0)) sure = 0;
+    more = (uint32_t)_mm256_movemask_epi8(_mm256_cmpgt_epi8(now, last));
+    less = (uint32_t)_mm256_movemask_epi8(_mm256_cmpgt_epi8(last, now));
+    if (ZCRPC_UNLIKELY(_bzhi_u32(_blsmsk_u32(less) & more, key_len) == 0)) sure = 0;
     last = now;
     zcrpc_d_pair(out, zcrpc_d_offset(key, base), key_len);
     zcrpc_d_pair(out + 8, zcrpc_d_offset(key, base) + key_len + 2, value_len);
     out += 16;
     p = next;
-    if (p >= end) break;
   }
   if (ZCRPC_LIKELY((p < end ? *p != tag : end != d->fence) && ZCRPC_D(ascii)(begin, (uint32_t)(p - begin)))) {
     zcrpc_d_pair(slot, zcrpc_d_offset(first, d->index), (uint32_t)(out - first) / 16);

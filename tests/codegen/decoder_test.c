@@ -252,6 +252,68 @@ static void decoders_agree_with_tables_on_log_batches(void **state) {
   try_file(&bench_v1_view_log_file, 150);
 }
 
+static void add_entry(bytes *b, const char *key, size_t key_len, const char *value) {
+  add_byte(b, 6 << 3 | 2);
+  add_byte(b, (unsigned)(key_len + strlen(value) + 4));
+  add_byte(b, 1 << 3 | 2);
+  add_byte(b, (unsigned)key_len);
+  add(b, key, key_len);
+  add_byte(b, 2 << 3 | 2);
+  add_byte(b, (unsigned)strlen(value));
+  add(b, value, strlen(value));
+}
+static uint32_t place_in_log(const char *name) {
+  uint32_t i = 0;
+  while (strcmp(bench_v1_view_log_file.message_names[i], name)) i++;
+  return i;
+}
+/* Keys that are alike, or begin or end in bytes that a comparison of signed bytes, of whole vectors or of what lies behind
+ * a key would put in another order. */
+static void maps_end_up_in_the_order_of_their_keys(void **state) {
+  static const char *const keys[] = {"", "a", "ab", "a\x01", "a\x12", "a\x13", "b", "\x01", "\x7F", "\xC3\xA9", "a\xC3\xA9", "label-key-10",
+    "0123456789012345678901234567890", "01234567890123456789012345678901", "012345678901234567890123456789012", "01234567890123456789012345678901a"};
+  static const char *const values[] = {"", "v", "\xE2\x82\xAC"};
+  enum { kKeys = sizeof keys / sizeof *keys };
+  const uint32_t record = place_in_log("bench.v1.LogRecord");
+  uint32_t i, j, k, last;
+  (void)state;
+  seed = 5;
+  for (i = 0; i < kKeys; i++)
+    for (j = 0; j < kKeys; j++)
+      for (k = 0; k < 3; k++)
+        for (last = 0; last < 2; last++) {
+          bytes b = {NULL, 0, 0};
+          add_entry(&b, keys[i], strlen(keys[i]), values[k]);
+          add_entry(&b, keys[j], strlen(keys[j]), values[(i + j) % 3]);
+          if (i % 2) add_entry(&b, keys[(i + j) % kKeys], strlen(keys[(i + j) % kKeys]), "v");
+          if (!last) add(&b, "\x3A\x01t", 3);
+          same(&bench_v1_view_log_file, record, b.p, b.n, NULL, 1);
+          free(b.p);
+        }
+}
+/* The last entry of a message is its last though what lies behind, in the message around it, looks like one more. */
+static void a_map_ends_with_its_message(void **state) {
+  const uint32_t batch = place_in_log("bench.v1.LogBatch");
+  uint32_t entries, behind;
+  (void)state;
+  for (entries = 1; entries < 4; entries++)
+    for (behind = 0; behind < 4; behind++) {
+      bytes b = {NULL, 0, 0}, record = {NULL, 0, 0};
+      uint32_t i;
+      for (i = 0; i < entries; i++) add_entry(&record, &"abc"[i % 3], 1, "value");
+      add_byte(&b, 1 << 3 | 2);
+      add_byte(&b, (unsigned)record.n);
+      add(&b, record.p, record.n);
+      for (i = 0; i < behind; i++) add_entry(&b, "x", 1, "y");
+      add(&b, "\x00\x00\x00\x00", behind ? 0 : 4); /* tag 0: a fault, whose place is compared */
+      same(&bench_v1_view_log_file, batch, b.p, b.n, NULL, 1);
+      b.p[1] = (uint8_t)(b.p[1] + 5); /* reaches into what is behind */
+      same(&bench_v1_view_log_file, batch, b.p, b.n, NULL, 1);
+      free(b.p);
+      free(record.p);
+    }
+}
+
 /* ---- Comparers ---- */
 
 static size_t written(zcrpc_encoder *e, char *out, size_t cap) {
@@ -397,6 +459,8 @@ int main(void) {
       cmocka_unit_test(decoders_agree_with_tables_on_proto2),
       cmocka_unit_test(decoders_agree_with_tables_on_messages_of_other_files),
       cmocka_unit_test(decoders_agree_with_tables_on_log_batches),
+      cmocka_unit_test(maps_end_up_in_the_order_of_their_keys),
+      cmocka_unit_test(a_map_ends_with_its_message),
       cmocka_unit_test(copies_are_those_of_the_library),
       cmocka_unit_test(decoders_of_another_number_are_left_alone),
       cmocka_unit_test(wrong_arguments_are_told),

@@ -259,6 +259,46 @@ static void maps_come_back_and_find(void **state) {
   assert_text(kinds_v1_Wide_s9(kinds_v1_Maps_wides_value_at(m, 0)), "nine");
 }
 
+/* Inline and library write the same, whatever the length is and however much room is left. */
+static void strings_of_all_lengths_are_those_of_the_library(void **state) {
+  static char text[16500];
+  const size_t far[] = {8190, 8191, 8192, 16383, 16384, 16385};
+  size_t n, k;
+  (void)state;
+  for (k = 0; k < 3; k++) { /* ASCII; the last character is none; the first is none */
+    zcrpc_encoder *e = kinds_v1_Repeated_encoder(NULL), *plain = kinds_v1_Repeated_encoder(NULL);
+    kinds_v1_Repeated_writer *w = kinds_v1_Repeated_write(e);
+    zcrpc_buffer *a, *b;
+    zcrpc_slice x, y;
+    for (n = 0; n < 600 + sizeof far / sizeof *far; n++) {
+      const size_t len = n < 600 ? n : far[n - 600];
+      memset(text, 'x', sizeof text);
+      if (k && len >= 2) memcpy(k == 1 ? text + len - 2 : text, "\xC3\xA9", 2);
+      kinds_v1_Repeated_put_f_string(w, text, len);
+      kinds_v1_Repeated_put_f_bytes(w, text, len);
+      zcrpc_encoder_put_string(plain, 9, text, len);
+      zcrpc_encoder_put_string(plain, 12, text, len);
+    }
+    a = finish(e), b = finish(plain);
+    zcrpc_buffer_slice(a, &x), zcrpc_buffer_slice(b, &y);
+    assert_int_equal(x.len, y.len);
+    assert_memory_equal(x.data, y.data, x.len);
+    zcrpc_buffer_release(a), zcrpc_buffer_release(b);
+  }
+  for (n = 1; n < 300; n++) {
+    zcrpc_encoder *e = kinds_v1_Repeated_encoder(NULL);
+    zcrpc_error *err = NULL;
+    memset(text, 'x', n);
+    text[n - 1] = (char)0xC3; /* half a character */
+    kinds_v1_Repeated_put_f_string(kinds_v1_Repeated_write(e), text, n);
+    assert_null(zcrpc_encoder_finish(e, &err));
+    assert_int_equal(zcrpc_error_code(err), ZCRPC_INVALID_ARGUMENT);
+    assert_string_equal(zcrpc_error_path(err), "f_string");
+    zcrpc_error_free(err);
+    zcrpc_encoder_free(e);
+  }
+}
+
 static void a_oneof_holds_one_member(void **state) {
   zcrpc_encoder *e = kinds_v1_Oneof_encoder(NULL);
   kinds_v1_Oneof_writer *w = kinds_v1_Oneof_write(e);
@@ -507,6 +547,7 @@ int main(void) {
       cmocka_unit_test(presence_tells_zero_from_absent),
       cmocka_unit_test(repeated_fields_come_back),
       cmocka_unit_test(maps_come_back_and_find),
+      cmocka_unit_test(strings_of_all_lengths_are_those_of_the_library),
       cmocka_unit_test(a_oneof_holds_one_member),
       cmocka_unit_test(a_sparse_message_reads_like_any_other),
       cmocka_unit_test(defaults_are_those_of_the_file),
