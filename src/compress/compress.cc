@@ -245,6 +245,7 @@ base::Result<Buffer*> Inflater::finish(size_t* size) {
 }
 
 void Inflater::reset() {
+  if (!codec_ && !own_ && !out_) return;  // never begun, as for most messages
   if (context_) {
     size_t held = codec_->rest_in(context_);
     if (!pool_ || !pool_->give(kIn, coding_, context_, held)) codec_->close_in(context_);

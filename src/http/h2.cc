@@ -103,8 +103,13 @@ std::string_view status_text(int status) {
 struct H2Glue {
   static H2Session* session(void* user) { return static_cast<H2Session*>(user); }
   static const H2Events& events(H2Session* s) { return s->context_->events_; }
-  static H2Stream* stream(nghttp2_session* ng, int32_t id) {
-    return static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(ng, id));
+  // nghttp2 hashes its way to a stream. What comes in a row is mostly of one: a header a call, then DATA.
+  static H2Stream* stream(nghttp2_session* ng, H2Session* s, int32_t id) {
+    if (s->recent_id_ != id) {
+      s->recent_ = static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(ng, id));
+      s->recent_id_ = id;
+    }
+    return s->recent_;
   }
 
   static int begin_headers(nghttp2_session* ng, const nghttp2_frame* f, void* user) {
@@ -130,6 +135,8 @@ struct H2Glue {
     st->frames_.start(s->context_->settings_.stream_frame_burst, s->now_ns_);
     s->useless_ -= 3;  // it explains itself and two more
     nghttp2_session_set_stream_user_data(ng, st->id_, st);
+    s->recent_id_ = st->id_;
+    s->recent_ = st;
     s->streams_++;
     return 0;
   }
@@ -137,7 +144,7 @@ struct H2Glue {
   static int header(nghttp2_session* ng, const nghttp2_frame* f, const uint8_t* name, size_t name_size, const uint8_t* value,
                     size_t value_size, uint8_t, void* user) {
     H2Session* s = session(user);
-    H2Stream* st = stream(ng, f->hd.stream_id);
+    H2Stream* st = stream(ng, s, f->hd.stream_id);
     if (!st) return 0;
     uint64_t limit = s->context_->settings_.max_header_bytes;
     uint64_t bytes = uint64_t(st->header_bytes_) + name_size + value_size + 32;
@@ -158,8 +165,8 @@ struct H2Glue {
 
   // nghttp2 would leave out such a field and go on.
   static int invalid_header(nghttp2_session* ng, const nghttp2_frame* f, const uint8_t*, size_t, const uint8_t*, size_t, uint8_t,
-                            void*) {
-    if (H2Stream* st = stream(ng, f->hd.stream_id)) st->reject_ = H2Stream::Reject::kMalformed;
+                            void* user) {
+    if (H2Stream* st = stream(ng, session(user), f->hd.stream_id)) st->reject_ = H2Stream::Reject::kMalformed;
     return 0;
   }
 
@@ -186,7 +193,7 @@ struct H2Glue {
     switch (f->hd.type) {
       case NGHTTP2_HEADERS:
       case NGHTTP2_DATA: {
-        H2Stream* st = stream(ng, f->hd.stream_id);
+        H2Stream* st = stream(ng, s, f->hd.stream_id);
         if (!st) return 0;
         bool last = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
         if (last) st->remote_open_ = false;
@@ -201,7 +208,7 @@ struct H2Glue {
         return 0;
       }
       case NGHTTP2_RST_STREAM:
-        if (H2Stream* st = stream(ng, f->hd.stream_id)) {
+        if (H2Stream* st = stream(ng, s, f->hd.stream_id)) {
           st->reset_by_peer_ = true;
           s->useless_--;
           // An honest client gives up on what takes long, or on what it no longer needs.
@@ -209,10 +216,10 @@ struct H2Glue {
         }
         return 0;
       case NGHTTP2_WINDOW_UPDATE:
-        if (H2Stream* st = f->hd.stream_id ? stream(ng, f->hd.stream_id) : nullptr) return useless(ng, s, st);
+        if (H2Stream* st = f->hd.stream_id ? stream(ng, s, f->hd.stream_id) : nullptr) return useless(ng, s, st);
         return 0;
       case NGHTTP2_PRIORITY:
-        if (H2Stream* st = stream(ng, f->hd.stream_id)) return useless(ng, s, st);
+        if (H2Stream* st = stream(ng, s, f->hd.stream_id)) return useless(ng, s, st);
         return 0;
       case NGHTTP2_SETTINGS:
         if (f->hd.flags & NGHTTP2_FLAG_ACK) s->settings_taken_ = true;
@@ -253,7 +260,7 @@ struct H2Glue {
     // At once, whatever becomes of the stream: it must not starve its neighbours.
     if (nghttp2_session_consume_connection(ng, n)) return NGHTTP2_ERR_CALLBACK_FAILURE;
     s->window_.came(n);
-    H2Stream* st = stream(ng, id);
+    H2Stream* st = stream(ng, s, id);
     if (st) {
       s->useless_--;
       st->frames_.earn(1 + int64_t(n / kUseful), s->context_->settings_.stream_frame_burst);
@@ -264,9 +271,11 @@ struct H2Glue {
 
   static int stream_close(nghttp2_session* ng, int32_t id, uint32_t code, void* user) {
     H2Session* s = session(user);
-    H2Stream* st = stream(ng, id);
+    H2Stream* st = stream(ng, s, id);
     if (!st) return 0;
     nghttp2_session_set_stream_user_data(ng, id, nullptr);
+    s->recent_id_ = 0;
+    s->recent_ = nullptr;
     s->streams_--;
     s->waiting_ -= st->left_;
     events(s).closed(st, code, st->reset_by_peer_, s->user_);
@@ -282,7 +291,7 @@ struct H2Glue {
       return 0;
     }
     if ((f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA) || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
-    H2Stream* st = stream(ng, f->hd.stream_id);
+    H2Stream* st = stream(ng, s, f->hd.stream_id);
     if (!st) return 0;
     st->sent_ = true;
     if (st->reject_ == H2Stream::Reject::kNo) {
@@ -295,9 +304,9 @@ struct H2Glue {
   }
 
   // An answer that cannot be sent (larger than the block limit) must not leave its stream open for ever.
-  static int frame_not_send(nghttp2_session* ng, const nghttp2_frame* f, int why, void*) {
+  static int frame_not_send(nghttp2_session* ng, const nghttp2_frame* f, int why, void* user) {
     if (f->hd.type != NGHTTP2_HEADERS || why == NGHTTP2_ERR_STREAM_CLOSED || why == NGHTTP2_ERR_STREAM_CLOSING) return 0;
-    if (stream(ng, f->hd.stream_id)) {
+    if (stream(ng, session(user), f->hd.stream_id)) {
       nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, f->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
     }
     return 0;

@@ -220,6 +220,8 @@ class H2Session {
   uint8_t head_[9], head_size_ = 0;
   bool said_last_ = false;  // in a GOAWAY: no further streams
   size_t streams_ = 0, waiting_ = 0;
+  int32_t recent_id_ = 0;   // the stream that was looked for last; nullptr: nghttp2 knows none of ours
+  H2Stream* recent_ = nullptr;
   Drain drain_ = Drain::kNo;
   size_t most_ = 0;        // of flush
   bool broken_ = false, settings_seen_ = false, settings_taken_ = false;  // the peer's came; ours were acknowledged

@@ -46,6 +46,28 @@ bool all(const char* p, const char* end, uint8_t kind) {
   return acc & kind;
 }
 
+// all(p, end, kValue), eight at a time where they are printable ASCII: most of a head is values.
+bool all_of_value(const char* p, const char* end) {
+  constexpr uint64_t kOnes = 0x0101010101010101u, kHigh = 0x8080808080808080u;
+  for (; end - p >= 8; p += 8) {
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    uint64_t del = w ^ 0x7F * kOnes;
+    // A byte below 0x20, or 0x7F, or above, borrows or has its high bit.
+    if (((w - 0x20 * kOnes) | (del - kOnes) | w) & kHigh && !all(p, p + 8, kValue)) return false;
+  }
+  return all(p, end, kValue);
+}
+
+// The letters of a field's name in lower case; 0 for what is none of them.
+struct Lower {
+  char of[256];
+  constexpr Lower() : of() {
+    for (int i = 0; i < 256; i++) of[i] = is_token(uint8_t(i)) ? base::ascii_lower(char(i)) : '\0';
+  }
+};
+constexpr Lower kLower;
+
 constexpr bool is_space(char c) { return c == ' ' || c == '\t'; }
 
 std::string_view trim(std::string_view s) {
@@ -84,7 +106,7 @@ void Http1Parser::next_request() {
   head_ = {};
   body_ = {};
   left_ = 0;
-  seen_ = line_ = extensions_ = trailer_ = 0;
+  seen_ = line_ = lines_ = extensions_ = trailer_ = 0;
   skipped_ = false;
 }
 
@@ -108,6 +130,7 @@ bool Http1Parser::scan(const char* p, size_t n, size_t* end) {
     auto at = size_t(static_cast<const char*>(found) - p);
     if (at == 0 || p[at - 1] != '\r') return fail(400, "a line that ends without CR");
     seen_ = at + 1;
+    lines_++;
     if (at - 1 == line_) {
       *end = seen_;
       return true;
@@ -134,7 +157,7 @@ Http1Parser::Event Http1Parser::find_head(Slice* in, base::Arena* arena) {
       // Some clients send an empty line behind a body.
       *in = in->from(2 - before);
       held_.clear();
-      seen_ = line_ = 0;
+      seen_ = line_ = lines_ = 0;
       skipped_ = true;
       continue;
     }
@@ -158,9 +181,9 @@ Http1Parser::Event Http1Parser::find_head(Slice* in, base::Arena* arena) {
   return Event::kMore;
 }
 
-// [p, end) ends with an empty line, and each of its LFs follows a CR.
+// [p, end) is lines_ lines, the last of them empty, and each of its LFs follows a CR.
 bool Http1Parser::parse_head(char* p, char* end, base::Arena* arena) {
-  auto lines = size_t(std::count(p, end, '\n')) - 2;
+  size_t lines = lines_ - 2;
   if (lines > limits_->headers) return fail(431, "too many headers");
   auto* list = arena->array<Header>(lines ? lines : 1);
   if (!list) return fail(500, "no memory");
@@ -224,11 +247,11 @@ bool Http1Parser::target(char* p, char* end) {
 
 bool Http1Parser::field(char* p, char* end, Header* h) {
   if (p < end && is_space(*p)) return fail(400, "a header that goes on in the next line");
-  auto* colon = static_cast<char*>(memchr(p, ':', size_t(end - p)));
-  if (!colon) return fail(400, "a header without a colon");
-  if (colon == p || !all(p, colon, kToken)) return fail(400, "broken header name");
-  if (!all(colon + 1, end, kValue)) return fail(400, "a control character in a header");
-  for (char* c = p; c < colon; c++) *c = base::ascii_lower(*c);
+  char* colon = p;
+  while (char c = kLower.of[uint8_t(*colon)]) *colon++ = c;  // not beyond end, where a CR is
+  if (*colon != ':') return fail(400, memchr(colon, ':', size_t(end - colon)) ? "broken header name" : "a header without a colon");
+  if (colon == p) return fail(400, "broken header name");
+  if (!all_of_value(colon + 1, end)) return fail(400, "a control character in a header");
   *h = {text(p, colon), trim(text(colon + 1, end)), false};
   return true;
 }

@@ -88,6 +88,7 @@ class Http1Parser {
   uint32_t digits_ = 0;         // of the chunk's size
   size_t extension_ = 0, extensions_ = 0, trailer_ = 0;
   size_t seen_ = 0, line_ = 0;  // of the head: searched up to there; where its last line began
+  size_t lines_ = 0;            // that have ended so far
   bool skipped_ = false;        // the one empty line that may precede a request
   base::Vec<char> held_;        // a head or a trailer line that came in parts
   Http1Head head_;

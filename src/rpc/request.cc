@@ -136,6 +136,14 @@ void Request::content_type(std::string_view v) {
     type_ = Type::kOther;  // given twice
     return;
   }
+  // What nearly all clients say, before it is taken apart.
+  if (v == "application/grpc" || v == "application/proto") {
+    bare_grpc_ = v.ends_with("grpc");
+    type_ = bare_grpc_ ? Type::kGrpc : Type::kConnect;
+    codec_ = Codec::kProto;
+    codec_known_ = true;
+    return;
+  }
   type_ = Type::kOther;
   std::string_view parameters = v;
   std::string_view media = rpc::trim(cut(&parameters, ';'));

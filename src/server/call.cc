@@ -20,8 +20,6 @@ using base::Status;
 namespace {
 // What a pooled call may keep for the next one.
 constexpr size_t kKeptArena = 256 << 10, kKeptOutput = 64 << 10;
-// Blocks of a worker that requests may hold while the rest of their stream is awaited; beyond, they are copied.
-constexpr size_t kKeptBlocks = 64;
 constexpr char kNotTaken[] = "the client takes too little of the answer";
 
 int64_t in_ns(int64_t ms) { return ms > INT64_MAX / 4 / net::Timers::kNsPerMs ? INT64_MAX / 4 : ms * net::Timers::kNsPerMs; }
@@ -267,7 +265,7 @@ void ServerCall::park() {
   parked_ = true;
   conn_->parked(1);
   if (kept_ || !reader_.borrowed()) return;
-  if (worker_->kept_blocks < kKeptBlocks) {
+  if (worker_->kept_blocks < Worker::kMostKept) {
     keep_block();
     counted_kept_ = true;
     worker_->kept_blocks++;
@@ -362,7 +360,7 @@ void ServerCall::body_end() {
 
 void ServerCall::outlive_block() {
   if (!borrowing_ || kept_) return;
-  if (worker_->kept_blocks < kKeptBlocks) {
+  if (worker_->kept_blocks < Worker::kMostKept) {
     keep_block();
     counted_kept_ = true;
     worker_->kept_blocks++;
@@ -624,6 +622,7 @@ void ServerCall::closed() {
   conn_->narrowed(std::exchange(widened, 0));
   if (stream_out_) {
     conn_->unhold(stream_->held_size());
+    let_go_of_block();
     std::lock_guard lock(stream_->gate);
     stream_->over = true;
   }
@@ -716,7 +715,10 @@ void ServerCall::recycle() {
       encode::trim(from_json_, kKeptOutput);
     }
   }
-  if (stream_) stream_->recycle();
+  if (stream_) {
+    let_go_of_block();
+    stream_->recycle();
+  }
   if (is_plain_ && http_) {
     http_->clear();
     http_->events = nullptr;

@@ -182,6 +182,8 @@ class ServerCall : public rpc::Call {
   base::Status deliver(base::Buffer* holder);
   void end_of_requests();
   void give_window(size_t n);
+  base::Status hold(base::Slice bytes);  // without a credit
+  void let_go_of_block();
   void let_go_of_held();               // it will never be read
   // stream_out.cc
   base::Status may_send() const;

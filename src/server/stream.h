@@ -109,6 +109,8 @@ struct StreamState {
   int64_t credits = 0;
   base::Vec<uint8_t> held;                // came without a credit; from held_at on
   size_t held_at = 0;
+  base::Slice lies;                       // or it is this, still where it was received, and held is empty
+  base::Buffer* block = nullptr;          // which holds lies
   rpc::TextDecoder text_in;
   base::Vec<uint8_t> decoded;             // text only
   bool peer_ended = false, half_closed = false;
@@ -117,7 +119,7 @@ struct StreamState {
 
   std::atomic<bool> task_queued{false};
 
-  size_t held_size() const { return held.size() - held_at; }
+  size_t held_size() const { return held.size() - held_at + lies.size; }
   void recycle();
 };
 

@@ -1,5 +1,6 @@
 // A stream's requests: bytes become messages as far as read credits go, messages become events.
 #include <algorithm>
+#include <utility>
 
 #include "json/json.h"
 #include "server/call.h"
@@ -61,10 +62,35 @@ void ServerCall::stream_body(Slice bytes) {
     give_window(before - bytes.size);
   }
   if (state_ != State::kHandling || s.broken || bytes.empty()) return;
-  if (!s.held.append(bytes.data, bytes.size)) return fail(Status::no_memory());
-  if (!conn_->hold(bytes.size)) return fail(Status(Code::kResourceExhausted, "too much waits to be read on this connection"));
-  counters->copied_in(bytes.size);
+  if (Status st = hold(bytes); !st.ok()) return fail(std::move(st));
   pull();
+}
+
+// What came first stays where it was received: mostly that is the message that came with the head, before the handler was told
+// of its call and could ask. What comes behind it is copied, and the first with it.
+Status ServerCall::hold(Slice bytes) {
+  StreamState& s = *stream_;
+  if (!request_.text() && s.held_size() == 0 && worker_->kept_blocks < Worker::kMostKept) {
+    s.block = worker_->blocks.current()->retain();
+    s.lies = bytes;
+    worker_->kept_blocks++;
+  } else {
+    if (s.block) {
+      if (!s.held.append(s.lies.data, s.lies.size)) return Status::no_memory();
+      counters->copied_in(s.lies.size);
+      let_go_of_block();
+    }
+    if (!s.held.append(bytes.data, bytes.size)) return Status::no_memory();
+    counters->copied_in(bytes.size);
+  }
+  return conn_->hold(bytes.size) ? Status() : Status(Code::kResourceExhausted, "too much waits to be read on this connection");
+}
+
+void ServerCall::let_go_of_block() {
+  if (!stream_->block) return;
+  std::exchange(stream_->block, nullptr)->release();
+  stream_->lies = {};
+  worker_->kept_blocks--;
 }
 
 void ServerCall::stream_body_end() {
@@ -78,6 +104,7 @@ void ServerCall::give_window(size_t n) {
 
 void ServerCall::let_go_of_held() {
   size_t n = stream_->held_size();
+  let_go_of_block();
   stream_->held.clear();
   stream_->held_at = 0;
   if (conn_) conn_->unhold(n);
@@ -90,7 +117,16 @@ void ServerCall::pull() {
   StreamState& s = *stream_;
   size_t used = 0;
   while (state_ == State::kHandling && s.credits > 0 && !s.broken) {
-    if (!request_.text()) {
+    if (s.block) {
+      base::Buffer* block = s.block->retain();
+      Slice in = s.lies;
+      size_t before = in.size;
+      read_messages(&in, block);
+      used += before - in.size;
+      if (s.block) s.lies = in;
+      if (in.empty()) let_go_of_block();
+      block->release();
+    } else if (!request_.text()) {
       Slice in(s.held.data() + s.held_at, s.held_size());
       if (in.empty()) break;
       size_t before = in.size;

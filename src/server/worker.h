@@ -77,7 +77,8 @@ class Worker {
   http::Http1Limits http1_limits;
   compress::Pool compression;
   base::Arena heads;                       // of HTTP/1.1 heads while they are read
-  size_t kept_blocks = 0;                  // blocks that unfinished requests hold
+  size_t kept_blocks = 0;                  // blocks that unfinished requests hold; beyond so many, requests are copied
+  static constexpr size_t kMostKept = 64;
   Worker* next = nullptr;                  // the server's list
 
  private:

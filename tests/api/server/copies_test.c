@@ -352,11 +352,19 @@ static void chat_later(size_t cut) {
 }
 static void chat(void) { chat_later(0); }
 static void chat_in_pieces(void) { chat_later(8); }
-static void chat_waits(void) {
+static void chat_waiting(int split) {
   atomic_store(&reads, 0);
   size_t n = enveloped(m, "hello");
-  stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, n);
+  stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, split ? 7 : n);
+  s->hold = split;
   nghttp2_session_send(c.session);
+  if (split) {
+    usleep(50000);
+    s->size = n;
+    s->hold = 0;
+    nghttp2_session_resume_data(c.session, s->id);
+    nghttp2_session_send(c.session);
+  }
   while (!atomic_load(&waiting)) usleep(1000);
   usleep(50000);
   zcrpc_call_read(atomic_load(&waiting), 100);
@@ -364,6 +372,8 @@ static void chat_waits(void) {
   finished(s, n);
   atomic_store(&reads, 1);
 }
+static void chat_waits(void) { chat_waiting(0); }
+static void chat_waits_split(void) { chat_waiting(1); }
 static void stream_large(void) { h2_call("/s.S/Stream", NULL, m, enveloped(m, "size 9000")); }
 
 /* ---- raw, plain, in process */
@@ -449,7 +459,7 @@ static const struct {
     {"turn-borrowed", 0, turn_borrowed, borrowed_call},
     {"web-in", 0, NULL, web},               {"web-text-in", 0, NULL, web_text},     {"web-text-stream-in", 0, NULL, web_text_chat},
     {"stream-in", 0, NULL, chat},           {"stream-two-frames", 0, NULL, chat_in_pieces}, {"stream-at-once", 0, NULL, chat_at_once},
-    {"stream-waits", 0, NULL, chat_waits},
+    {"stream-waits", 0, NULL, chat_waits},  {"stream-waits-split", 0, NULL, chat_waits_split},
     {"raw-in", 0, NULL, raw_large},         {"raw-small-in", 0, NULL, raw_small},         {"plain-in", 0, NULL, plain},           {"local-in", 0, NULL, local},
     {"small", 1, NULL, small},              {"large", 1, NULL, large},              {"http1-large", 1, NULL, http1_large},
     {"json-out", 1, NULL, json_in},         {"json-out-large", 1, NULL, json_out_large}, {"gzip-out", 1, NULL, gzip_out},

@@ -322,6 +322,30 @@ void an_answer_is_written_wrong(void**) {
   assert_int_equal(http::http_reason(777).size(), 0);
 }
 
+// Values are looked at eight bytes at a time: each byte, at each place of the eight and behind them.
+void a_byte_of_a_field_is_judged_by_its_place(void**) {
+  auto odd = [](int c) { return !strchr("!#$%&'*+-.^_`|~", c); };
+  for (size_t at = 0; at < 20; at++) {
+    for (int c = 0; c < 256; c++) {
+      if (c == '\n' || c == '\r') continue;
+      std::string text(20, 'a');
+      text[at] = char(c);
+      bool good = c == '\t' || (c >= 0x20 && c != 0x7F);
+      std::string log = run_parts({kStart + "X: " + text + "\r\n\r\n"}, {});
+      if (!good) assert_string_equal(log.c_str(), "400 a control character in a header");
+      else assert_true(log.starts_with("POST /p @h|host=h|x="));
+      if (c == ':') continue;
+      bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+      bool name = alnum || (c && !odd(c));
+      log = run_parts({kStart + text + ": v\r\n\r\n"}, {});
+      text[at] = base::ascii_lower(char(c));
+      std::string wanted = name ? "POST /p @h|host=h|" + text + "=v\n<>\n"
+                           : at == 0 && (c == ' ' || c == '\t') ? "400 a header that goes on in the next line" : "400 broken header name";
+      assert_string_equal(log.c_str(), wanted.c_str());
+    }
+  }
+}
+
 void a_date_is_wrong(void**) {
   char d[http::kDateSize + 1] = {};
   struct { int64_t s; const char* text; } cases[] = {
@@ -354,6 +378,7 @@ int main() {
       cmocka_unit_test(a_cut_connection_looks_like_an_idle_one),
       cmocka_unit_test(out_of_memory_is_not_told),
       cmocka_unit_test(an_answer_is_written_wrong),
+      cmocka_unit_test(a_byte_of_a_field_is_judged_by_its_place),
       cmocka_unit_test(a_date_is_wrong),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
