@@ -1,5 +1,6 @@
 #include "base/arena.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace zcrpc::base {
@@ -43,8 +44,11 @@ void Arena::note_view(const void* index, size_t size, std::string_view type) {
 // All views end. Their memory is overwritten, and, where it is the process's, not used again for a while.
 void Arena::end_views() {
   if (!noted_) return;
-  for (Noted* n = noted_; n; n = n->next) view_ended(n->index, n->size, n->type, this);
+  const uint64_t end = begin_end();
+  for (Noted* n = noted_; n; n = n->next) view_ended(end, n->index, n->size, n->type);
   noted_ = nullptr;
+  if (!blocks_) memory_ended(end, fixed_, size_t(cur_ - fixed_), this);
+  for (Block* b = blocks_; b; b = b->next) memory_ended(end, start(b), b->size, this);
   want_ = used();
   if (!blocks_) {
     memset(fixed_, 0xDD, size_t(cur_ - fixed_));
@@ -81,10 +85,12 @@ void Arena::free_blocks(Block* keep) {
   }
 }
 
-bool Arena::add_block(size_t least, bool exactly) {
-  if (!a_ || least > kLargest) return false;
-  size_t size = exactly ? least : !blocks_ ? kFirstBlock : blocks_->size < kSteadyBlock / 2 ? blocks_->size * 2 : kSteadyBlock;
-  if (size < want_ && !exactly) size = want_;
+bool Arena::add_block(size_t least) {
+  const size_t left = (most_ - std::min(most_, reserved_)) & ~size_t(7);
+  if (!a_ || least > kLargest || least > left) return false;
+  size_t size = !blocks_ ? kFirstBlock : blocks_->size < kSteadyBlock / 2 ? blocks_->size * 2 : kSteadyBlock;
+  if (size < want_) size = want_;
+  if (size > left) size = left;
   if (size < least) size = least;
   size = (size + 7) & ~size_t(7);
   auto* b = static_cast<Block*>(a_->alloc(sizeof(Block) + size, a_->user));
@@ -118,17 +124,25 @@ uint8_t* Arena::region_open(size_t least, size_t* capacity) {
   return cur_;
 }
 
-// Exactly as far as it is asked to: the caller doubles, and has a budget of real bytes.
+size_t Arena::region_most(const uint8_t* region) const {
+  if (most_ == SIZE_MAX) return kLargest;
+  const size_t left = (most_ - std::min(most_, reserved_)) & ~size_t(7);
+  if (!region) return std::max(left, size_t(end_ - cur_));
+  return blocks_ && region == start(blocks_) ? blocks_->size + left : left;
+}
+
+// A block like any other, in which the next regions have room too; or, where the region has one for itself, exactly as far as it
+// is asked to: the caller doubles, and has a budget of real bytes.
 uint8_t* Arena::region_grow(uint8_t* region, size_t used, size_t least, size_t* capacity) {
   if (!blocks_ || region != start(blocks_)) {
-    if (!add_block(least, true)) return nullptr;
+    if (!add_block(least)) return nullptr;
     memcpy(cur_, region, used);
     *capacity = size_t(end_ - cur_);
     return cur_;
   }
   // Nothing but the region lies in the block, so the block itself grows: a system that can moves large ones without a
   // copy, and there are never two of them.
-  if (least > kLargest) return nullptr;
+  if (least > kLargest || least > region_most(region)) return nullptr;
   const size_t size = (least + 7) & ~size_t(7), before = blocks_->size;
   auto* b = static_cast<Block*>(a_->realloc(blocks_, sizeof(Block) + before, sizeof(Block) + size, a_->user));
   if (!b) return nullptr;
@@ -139,6 +153,16 @@ uint8_t* Arena::region_grow(uint8_t* region, size_t used, size_t least, size_t* 
   end_ = cur_ + size;
   *capacity = size;
   return cur_;
+}
+
+void Arena::region_abandon() {
+  if (!blocks_ || !blocks_->next || cur_ != start(blocks_)) return;
+  Block* const empty = blocks_;
+  blocks_ = empty->next;
+  reserved_ -= empty->size;
+  a_->free(empty, sizeof(Block) + empty->size, a_->user);
+  cur_ = start(blocks_) + blocks_->used;
+  end_ = start(blocks_) + blocks_->size;
 }
 
 bool Arena::hold(Buffer* b) {

@@ -43,7 +43,12 @@ class Arena {
   // Moves the open region, of which `used` bytes count, to one of at least `least` bytes. On failure the old one stays.
   [[nodiscard]] uint8_t* region_grow(uint8_t* region, size_t used, size_t least, size_t* capacity);
   void region_close(uint8_t* region, size_t used) { cur_ = region + ((used + 7) & ~size_t(7)); }
-  void region_abandon() {}  // what was not closed was never taken
+  // What was not closed was never taken; a block that was got for it goes back.
+  void region_abandon();
+  // Until the next call, blocks may take at most so many bytes more from the system. SIZE_MAX: no bound.
+  void allow(size_t bytes) { most_ = bytes < SIZE_MAX - reserved_ ? reserved_ + bytes : SIZE_MAX; }
+  // How long the open region can become under that bound; nullptr: one that is still to be opened.
+  size_t region_most(const uint8_t* region) const;
 
 #ifdef ZCRPC_DEBUG
   // An index of that many bytes lies here, in a piece of this arena; it ends with it.
@@ -85,7 +90,7 @@ class Arena {
   void end_views() {}
 #endif
   static uint8_t* start(Block* b) { return reinterpret_cast<uint8_t*>(b + 1); }
-  bool add_block(size_t least, bool exactly = false);
+  bool add_block(size_t least);
   void free_blocks(Block* keep);
 
   const Allocator* a_ = nullptr;  // null: fixed memory
@@ -93,7 +98,7 @@ class Arena {
   uint8_t *cur_ = nullptr, *end_ = nullptr;
   uint8_t* fixed_ = nullptr;
   size_t fixed_size_ = 0;
-  size_t reserved_ = 0, want_ = 0;
+  size_t reserved_ = 0, want_ = 0, most_ = SIZE_MAX;
   uint64_t generation_ = 1;
   Held* held_ = nullptr;  // pieces of the arena itself, so that fixed memory stays the only memory
 };

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -15,27 +16,38 @@
 namespace zcrpc::base {
 namespace {
 
-struct Ended {
-  uintptr_t begin, end;  // 0, 0: none
-  const char* function;
+// Memory in which views have ended, and where no other has begun since.
+struct Range {
+  uintptr_t begin, end;
+  uint64_t when;         // which end it was
+  const char* function;  // nullptr: the end of a call
   const void* caller;
   const Arena* arena;
+};
+// Of the latest views, what they were.
+struct Ended {
+  uintptr_t begin, end;
+  uint64_t when;
   char type[96];
 };
 struct Kept {
   void* block;
   size_t size;
 };
-constexpr size_t kEnded = 1024, kBlocks = 64, kBytes = size_t(16) << 20;
+constexpr size_t kRanges = 65536, kEnded = 1024, kBlocks = 64, kBytes = size_t(16) << 20;
 
 // State of the whole process, which only debug builds have: an address is all that a view tells once its memory has gone.
 // Zeroed by the loader; the lock spins, since what it guards is short.
 std::atomic_flag lock_ = ATOMIC_FLAG_INIT;
+Range* ranges_;  // by address, apart from each other
+size_t range_count_, range_room_;
+uint64_t ends_;
 Ended ended_[kEnded];
 Kept kept_[kBlocks];
 size_t next_ended_, next_kept_, kept_bytes_;
 thread_local const char* function_;
 thread_local const void* caller_;
+thread_local const char* public_call_;
 
 struct Locked {
   Locked() {
@@ -44,6 +56,57 @@ struct Locked {
   }
   ~Locked() { lock_.clear(std::memory_order_release); }
 };
+
+// The first range that ends behind the address.
+size_t place_of(uintptr_t at) {
+  return size_t(std::partition_point(ranges_, ranges_ + range_count_, [at](const Range& r) { return r.end <= at; }) - ranges_);
+}
+
+// The oldest ends are forgotten, about half of all ranges.
+void forget_some() {
+  for (uint64_t young = kRanges; range_count_ > kRanges / 2; young /= 2) {
+    auto* last = std::remove_if(ranges_, ranges_ + range_count_, [young](const Range& r) { return r.when + young <= ends_; });
+    range_count_ = size_t(last - ranges_);
+  }
+}
+
+bool room_for_two() {
+  if (range_count_ + 2 > kRanges) forget_some();
+  if (range_count_ + 2 <= range_room_) return true;
+  const size_t more = range_room_ ? range_room_ * 2 : 256;
+  auto* p = static_cast<Range*>(ranges_ ? kDefaultAllocator.realloc(ranges_, range_room_ * sizeof(Range), more * sizeof(Range), nullptr)
+                                        : kDefaultAllocator.alloc(more * sizeof(Range), nullptr));
+  if (!p) return false;
+  ranges_ = p;
+  range_room_ = more;
+  return true;
+}
+
+void insert(size_t at, const Range& r) {
+  memmove(ranges_ + at + 1, ranges_ + at, (range_count_ - at) * sizeof(Range));
+  ranges_[at] = r;
+  range_count_++;
+}
+
+// Nothing has ended in [begin, end), as far as is known. Room for two ranges is there.
+void cut(uintptr_t begin, uintptr_t end) {
+  const size_t first = place_of(begin);
+  if (first < range_count_ && ranges_[first].begin < begin) {
+    Range behind = ranges_[first];
+    ranges_[first].end = begin;
+    if (behind.end > end) {
+      behind.begin = end;
+      insert(first + 1, behind);
+      return;
+    }
+  }
+  const size_t from = place_of(begin);
+  size_t to = from;
+  while (to < range_count_ && ranges_[to].end <= end) to++;
+  memmove(ranges_ + from, ranges_ + to, (range_count_ - to) * sizeof(Range));
+  range_count_ -= to - from;
+  if (from < range_count_ && ranges_[from].begin < end) ranges_[from].begin = end;
+}
 
 void drop(Kept* k) {
   if (!k->block) return;
@@ -63,6 +126,20 @@ void name_of(const void* at, char* text, size_t size) {
            info.dli_sname ? " (" : "", info.dli_sname ? info.dli_sname : "", info.dli_sname ? ")" : "");
 }
 
+// What is known of the address; begin 0: nothing has ended there.
+struct Found {
+  Range range{};
+  char type[96] = "";
+};
+void find(uintptr_t at, Found* found) {
+  const Locked locked;
+  const size_t i = place_of(at);
+  if (i == range_count_ || ranges_[i].begin > at) return;
+  found->range = ranges_[i];
+  for (const Ended& e : ended_)
+    if (e.when == found->range.when && at >= e.begin && at < e.end) memcpy(found->type, e.type, sizeof e.type);
+}
+
 }  // namespace
 
 ReleaseSite::ReleaseSite(const char* function, const void* caller) : function_(base::function_), caller_(base::caller_) {
@@ -75,18 +152,33 @@ ReleaseSite::~ReleaseSite() {
   base::caller_ = caller_;
 }
 
-void view_ended(const void* index, size_t size, std::string_view type, const Arena* arena) {
+PublicCall::PublicCall(const char* function) : before_(public_call_) { public_call_ = function; }
+PublicCall::~PublicCall() { public_call_ = before_; }
+
+uint64_t begin_end() {
+  const Locked locked;
+  return ++ends_;
+}
+
+void memory_ended(uint64_t end, const void* begin, size_t size, const Arena* arena) {
+  const auto from = reinterpret_cast<uintptr_t>(begin);
+  const Locked locked;
+  if (!size || !room_for_two()) return;
+  cut(from, from + size);
+  if (room_for_two()) insert(place_of(from), {from, from + size, end, function_, caller_, arena});
+}
+
+void view_ended(uint64_t end, const void* index, size_t size, std::string_view type) {
   const Locked locked;
   Ended* e = &ended_[next_ended_++ % kEnded];
-  *e = {reinterpret_cast<uintptr_t>(index), reinterpret_cast<uintptr_t>(index) + size, function_, caller_, arena, {}};
-  memcpy(e->type, type.data(), type.size() < sizeof e->type - 1 ? type.size() : sizeof e->type - 1);
+  *e = {reinterpret_cast<uintptr_t>(index), reinterpret_cast<uintptr_t>(index) + size, end, {}};
+  memcpy(e->type, type.data(), std::min(type.size(), sizeof e->type - 1));
 }
 
 void view_began(const void* index, size_t size) {
+  const auto begin = reinterpret_cast<uintptr_t>(index);
   const Locked locked;
-  const auto begin = reinterpret_cast<uintptr_t>(index), end = begin + size;
-  for (Ended& e : ended_)
-    if (e.begin < end && begin < e.end) e.begin = e.end = 0;
+  if (range_count_ && room_for_two()) cut(begin, begin + size);
 }
 
 bool keep_released(void* block, size_t size) {
@@ -100,21 +192,16 @@ bool keep_released(void* block, size_t size) {
 }
 
 void check_view(const void* v, const char* user) {
-  const auto at = reinterpret_cast<uintptr_t>(v);
-  if (!at) return;
-  Ended found = {};
-  {
-    const Locked locked;
-    for (const Ended& e : ended_)
-      if (at >= e.begin && at < e.end) found = e;
-  }
-  if (!found.end) return;
+  Found found;
+  if (v) find(reinterpret_cast<uintptr_t>(v), &found);
+  const Range& r = found.range;
+  if (!r.end) return;
+  if (public_call_ && strcmp(user, "operator()") == 0) user = public_call_;
   char caller[512], text[1024];
-  name_of(found.caller, caller, sizeof caller);
-  int n = found.function ? snprintf(text, sizeof text, "zcrpc: %s: view of %s used after %s, which ended arena %p; called at %s\n", user, found.type,
-                                    found.function, static_cast<const void*>(found.arena), caller)
-                         : snprintf(text, sizeof text, "zcrpc: %s: view of %s used after the end of its call, which ended arena %p\n", user,
-                                    found.type, static_cast<const void*>(found.arena));
+  name_of(r.caller, caller, sizeof caller);
+  int n = snprintf(text, sizeof text, "zcrpc: %s: view%s%s used after %s, which ended arena %p%s%s\n", user, *found.type ? " of " : "", found.type,
+                   r.function ? r.function : "the end of its call", static_cast<const void*>(r.arena), r.function ? "; called at " : "",
+                   r.function ? caller : "");
   if (size_t(n) >= sizeof text) n = int(sizeof text) - 1;
   if (write(2, text, size_t(n)) < 0) {
   }

@@ -26,8 +26,23 @@ class ReleaseSite {
   const void* caller_;
 };
 
-// The index of a view that has ended, and of one that begins at an address that may have been another's.
-void view_ended(const void* index, size_t size, std::string_view type, const Arena* arena);
+// Names the public function whose body is a lambda, which has no name of its own to tell.
+class PublicCall {
+ public:
+  explicit PublicCall(const char* function);
+  PublicCall(const PublicCall&) = delete;
+  PublicCall& operator=(const PublicCall&) = delete;
+  ~PublicCall();
+
+ private:
+  const char* before_;
+};
+
+// The views of an arena end: first its memory, piece by piece, then, for what they were, each of them. `end` is of begin_end().
+uint64_t begin_end();
+void memory_ended(uint64_t end, const void* begin, size_t size, const Arena* arena);
+void view_ended(uint64_t end, const void* index, size_t size, std::string_view type);
+// An index begins at an address that may have been another's.
 void view_began(const void* index, size_t size);
 // Memory of ended views, kept for a while, so that no new view begins there. False: the caller frees it.
 bool keep_released(void* block, size_t size);
@@ -37,6 +52,10 @@ void check_view(const void* v, const char* user);
 struct ReleaseSite {
   ReleaseSite(const char*, const void*) {}
 };
+struct PublicCall {
+  explicit PublicCall(const char*) {}
+};
+inline void view_began(const void*, size_t) {}
 inline void check_view(const void*, const char*) {}
 #endif
 

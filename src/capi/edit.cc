@@ -29,7 +29,8 @@ bool refused(encode::Encoder* e, const void* data, size_t len) {
 }
 
 template <class F>
-zcrpc_mask* guard_mask(zcrpc_error** err, F&& f) noexcept {
+zcrpc_mask* guard_mask(zcrpc_error** err, F&& f, const char* user = __builtin_FUNCTION()) noexcept {
+  const base::PublicCall call(user);
   auto* m = new (std::nothrow) zcrpc_mask;
   base::Status s = m ? f(m) : base::Status::no_memory();
   if (s.ok()) return m;
@@ -204,7 +205,7 @@ void zcrpc_encoder_trim(zcrpc_encoder* e, const zcrpc_mask* m) {
 void zcrpc_encoder_merge_masked(zcrpc_encoder* e, const zcrpc_view* v, const zcrpc_mask* m, uint32_t flags) {
   if (!e) return;
   if (flags & ~uint32_t(ZCRPC_MERGE_REPLACE_MESSAGES | ZCRPC_MERGE_REPLACE_REPEATED)) return encode::fail(from_c(e), wrong("unknown flags"));
-  with_trie(e, m, [&](encode::Encoder* to, const schema::MaskNode* root) { encode::merge_masked(to, from_c(v), root, flags); });
+  with_trie(e, m, [&, from = from_c(v)](encode::Encoder* to, const schema::MaskNode* root) { encode::merge_masked(to, from, root, flags); });
 }
 
 // ---- Comparing

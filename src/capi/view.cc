@@ -202,10 +202,10 @@ const zcrpc_view* zcrpc_view_message_at(const zcrpc_view* v, uint32_t field, siz
 namespace {
 
 template <class T, class Serves, class Convert>
-size_t copy_numbers(const zcrpc_view* v, uint32_t field, size_t first, T* out, size_t max, Serves serves, Convert convert) {
-  const Field* f = field_of(from_c(v), field);
+size_t copy_numbers(View v, uint32_t field, size_t first, T* out, size_t max, Serves serves, Convert convert) {
+  const Field* f = field_of(v, field);
   if (!f || f->shape != schema::Shape::kRepeated || !serves(f->kind)) return 0;
-  Elements all = schema::elements(from_c(v), f);
+  Elements all = schema::elements(v, f);
   if (first >= all.count) return 0;
   size_t n = all.count - first < max ? all.count - first : max;
   for (size_t i = 0; i < n; i++) out[i] = convert(f->kind, all.number(f->kind, first + i));
@@ -215,11 +215,11 @@ size_t copy_numbers(const zcrpc_view* v, uint32_t field, size_t first, T* out, s
 }  // namespace
 
 size_t zcrpc_view_int64s(const zcrpc_view* v, uint32_t field, size_t first, int64_t* out, size_t max) {
-  return copy_numbers(v, field, first, out, max, is_integer, [](Kind, uint64_t bits) { return int64_t(bits); });
+  return copy_numbers(from_c(v), field, first, out, max, is_integer, [](Kind, uint64_t bits) { return int64_t(bits); });
 }
 
 size_t zcrpc_view_doubles(const zcrpc_view* v, uint32_t field, size_t first, double* out, size_t max) {
-  return copy_numbers(v, field, first, out, max, is_float, to_double);
+  return copy_numbers(from_c(v), field, first, out, max, is_float, to_double);
 }
 
 const void* zcrpc_view_array(const zcrpc_view* v, uint32_t field, size_t* count, size_t* width) {

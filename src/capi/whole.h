@@ -2,18 +2,23 @@
 // of it is missing.
 #pragma once
 
+#include <algorithm>
+
 #include "base/arena.h"
 #include "schema/view.h"
 #include "view/view.h"
 
 namespace zcrpc::capi {
 
-// v itself, or, if it is lazy, its message decoded into *arena. Errors as view::decode has them: in what was not opened yet.
+// v itself, or, if it is lazy, its message decoded into *arena, on what is left of the budget. Errors as view::decode has them:
+// in what was not opened yet.
 inline base::Result<schema::View> whole(schema::View v, base::Arena* arena) {
   if (!v || !schema::is_lazy(v)) [[likely]] return v;
   const schema::LazyRoot* all = schema::lazy_link_of(v)->root;
+  const size_t spent = std::max(all->used, all->taken);
   view::Limits limits;
-  limits.max_index = all->budget;
+  limits.max_index = spent < all->budget ? all->budget - spent : 1;
+  limits.told = all->budget;
   limits.max_depth = all->max_depth;
   limits.drop_unknown = all->drop_unknown;
   base::Slice bytes;

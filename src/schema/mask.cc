@@ -80,9 +80,8 @@ template <class Step>
 Status walk(const Message* type, std::string_view path, uint32_t flags, Step step) {
   std::string_view rest = path;
   const Field* last = nullptr;
-  auto wrong = [&](std::string_view segment, const Status& s) {
-    return Status(s.code(), s.message()).at(segment.data() - path.data()).in(path);
-  };
+  const char* last_from = nullptr;
+  auto wrong = [&](const char* name, const Status& s) { return Status(s.code(), s.message()).at(name - path.data()).in(path); };
   uint32_t depth = 0;
   do {
     const char* from = rest.data();
@@ -90,17 +89,17 @@ Status walk(const Message* type, std::string_view path, uint32_t flags, Step ste
     std::string_view segment = take_segment(&rest);
     if (last && !leads_on(last, flags)) {
       const char* what = last->is_map() ? "a map" : last->repeated() ? "repeated" : "no message";
-      return wrong({from, 0}, Status::format(Code::kInvalidArgument, "%.*s is %s: no path leads through it",
-                                             int(last->full_name.size()), last->full_name.data(), what));
+      return wrong(last_from, Status::format(Code::kInvalidArgument, "%.*s is %s: no path leads through it", int(last->full_name.size()),
+                                             last->full_name.data(), what));
     }
     if (last) type = last->message;
     last = find_segment(type, segment);
     if (!last)
-      return wrong({from, 0}, Status::format(Code::kInvalidArgument, "%.*s has no field \"%.*s\"", int(type->name.size()),
-                                             type->name.data(), int(std::min<size_t>(segment.size(), 200)), segment.data()));
-    if (++depth > kMaskDepth) return wrong({from, 0}, Status(Code::kInvalidArgument, "a path of more than 100 fields"));
-    if (rest.empty() && dot_at_end)
-      return wrong({path.data() + path.size(), 0}, Status(Code::kInvalidArgument, "a path that ends with a dot"));
+      return wrong(from, Status::format(Code::kInvalidArgument, "%.*s has no field \"%.*s\"", int(type->name.size()), type->name.data(),
+                                        int(std::min<size_t>(segment.size(), 200)), segment.data()));
+    if (++depth > kMaskDepth) return wrong(from, Status(Code::kInvalidArgument, "a path of more than 100 fields"));
+    if (rest.empty() && dot_at_end) return wrong(path.data() + path.size(), Status(Code::kInvalidArgument, "a path that ends with a dot"));
+    last_from = from;
     ZCRPC_TRY(step(last));
   } while (!rest.empty());
   return {};

@@ -22,8 +22,9 @@ struct Anchor {
 static_assert(sizeof(Anchor) <= 40);
 // Lies before the anchor of every index of a lazy view: where its root message belongs, and, before the outermost one,
 // what all of them share.
-struct LazyRoot {
-  size_t budget, used;  // arena bytes, those of opened children included
+struct alignas(8) LazyRoot {
+  size_t budget;
+  size_t used, taken;  // of arena: by all indexes, those of opened children included, and in blocks that were got for them
   uint32_t max_depth;
   bool slack, drop_unknown;
 };

@@ -188,6 +188,15 @@ inline bool stays_closed(const Context* c, const schema::Field* f) {
 struct Piece {
   uint32_t begin, end;  // in the input
 };
+struct Pieces {
+  Piece now;
+  const zcrpc_lazy* row = nullptr;     // that `now` is of, if further ones may follow
+  const zcrpc_index* index = nullptr;  // of the rows
+
+  bool more() const { return row && row->next; }
+  void next(base::Slice input);  // if there are more
+};
+Piece piece_at(base::Slice input, uint32_t prefix);
 // Where open messages are kept: in the context, or for higher limits on the heap.
 class Frames {
  public:
@@ -203,8 +212,7 @@ class Frames {
 };
 size_t first_room(size_t input);  // for an index, where it is not known better
 size_t budget_for(const Limits& limits, size_t input);
-base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start,
-                   const Piece* pieces, size_t count);
+base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start, Pieces pieces);
 
 // messages.cc: start is the field's tag, p what follows it.
 bool enter_message(Context* c, const Target& to, const uint8_t* start, const uint8_t* p);

@@ -20,7 +20,10 @@ bool open_region(Context* c, size_t prefix, size_t least) {
   c->region = c->arena->region_open(least, &capacity);
   const size_t smallest = prefix + sizeof(zcrpc_index);
   if (!c->region) c->region = c->arena->region_open(smallest, &capacity);
-  if (!c->region) return false;
+  if (!c->region) {
+    if (c->arena->region_most(nullptr) < smallest) c->fault = Fault::kBudget;
+    return false;
+  }
   capacity = std::min(capacity, std::max(c->budget, smallest)) & ~size_t(7);
   c->region_end = c->region + capacity;
   c->index = c->region + prefix;
@@ -99,17 +102,31 @@ bool run_root(Context* c, const Table* t) {
 }
 
 // Those behind the first.
-bool run_pieces(Context* c, const Table* t, base::Slice data, bool slack, const Piece* pieces, size_t count) {
-  if (!push_row(c, {c->root, kPieceRow, pieces[0].begin, pieces[0].end - pieces[0].begin})) return false;
-  for (size_t i = 1; i < count; i++) {
+bool run_pieces(Context* c, const Table* t, base::Slice data, bool slack, Pieces pieces) {
+  if (!push_row(c, {c->root, kPieceRow, pieces.now.begin, pieces.now.end - pieces.now.begin})) return false;
+  while (pieces.more()) {
+    pieces.next(data);
     open_input(c, data, slack);
     head_at(c, c->root)->type_no |= ZCRPC_HEAD_MERGED;
-    if (!reopen_root(c, t, pieces[i]) || !run_root(c, t)) return false;
+    if (!reopen_root(c, t, pieces.now) || !run_root(c, t)) return false;
   }
   return true;
 }
 
 }  // namespace
+
+Piece piece_at(base::Slice input, uint32_t prefix) {
+  uint32_t n;
+  wire::Fault fault;
+  const uint8_t* p = wire::read_length(input.data + prefix, input.end(), &n, &fault);
+  const auto begin = uint32_t(p - input.data);
+  return {begin, begin + n};
+}
+
+void Pieces::next(base::Slice input) {
+  row = schema::lazy_at(index, row->next);
+  now = piece_at(input, row->start);
+}
 
 size_t budget_for(const Limits& limits, size_t input) {
   if (limits.max_index) return std::min(limits.max_index, kLargestIndex);
@@ -139,10 +156,11 @@ namespace {
 
 // The whole index, from c->index on. False: report() tells why, or, without a fault, there is no memory for a start.
 ZCRPC_HOT bool build_index(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start,
-                           const Piece* pieces, size_t count) {
+                           Piece first, const Pieces* further) {
   c->schema = t->message->schema;
   c->fault = Fault::kNone;
-  c->fault_at = c->fault_more = 0;
+  c->fault_at = start;
+  c->fault_more = 0;
   c->fault_field = nullptr;
   c->settle = nullptr;
   c->root = 0;
@@ -150,8 +168,8 @@ ZCRPC_HOT bool build_index(Context* c, const Table* t, base::Slice data, bool sl
   c->depth_end = c->frames + (c->max_depth - c->depth) + 1;
   if (!open_region(c, prefix, least)) return false;
   open_input(c, data, slack);
-  if (!open_root(c, t, pieces[0], start) || !run_root(c, t)) return false;
-  if (ZCRPC_UNLIKELY(count > 1) && !run_pieces(c, t, data, slack, pieces, count)) return false;
+  if (!open_root(c, t, first, start) || !run_root(c, t)) return false;
+  if (ZCRPC_UNLIKELY(further != nullptr) && !run_pieces(c, t, data, slack, *further)) return false;
   auto* index = reinterpret_cast<zcrpc_index*>(c->index);
   if (ZCRPC_UNLIKELY(c->row_count)) {
     if (!tidy(c)) return false;
@@ -174,9 +192,8 @@ base::Status why_not(Context* c) { return c->fault == Fault::kNone ? base::Statu
 }  // namespace
 
 // Memory is the caller's to close or to abandon.
-base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start,
-                   const Piece* pieces, size_t count) {
-  if (!build_index(c, t, data, slack, prefix, least, start, pieces, count)) return why_not(c);
+base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least, uint32_t start, Pieces pieces) {
+  if (!build_index(c, t, data, slack, prefix, least, start, pieces.now, pieces.more() ? &pieces : nullptr)) return why_not(c);
   return {};
 }
 
@@ -184,8 +201,7 @@ namespace {
 
 // A whole message.
 base::Status build(Context* c, const Table* t, base::Slice data, bool slack, size_t prefix, size_t least) {
-  const Piece whole{0, uint32_t(data.size)};
-  return build(c, t, data, slack, prefix, least, 0, &whole, 1);
+  return build(c, t, data, slack, prefix, least, 0, {{0, uint32_t(data.size)}});
 }
 
 void set_limits(Context* c, const Limits& limits, size_t input) {
@@ -214,6 +230,25 @@ base::Status check(const Message* type, const Table* t, const Limits& limits) {
   return {};
 }
 
+schema::View decode_lazy(Context* c, const Table* t, base::Slice data, bool slack, base::Buffer* holder, base::Status* why) {
+  constexpr size_t kPrefix = sizeof(schema::LazyRoot) + sizeof(schema::LazyLink);
+  static_assert(kPrefix % 8 == 0);
+  base::Arena* const arena = c->arena;
+  const size_t had = arena->reserved();
+  *why = build(c, t, data, slack, kPrefix + schema::kAnchorSize, std::min(first_room(data.size), c->budget));
+  if (!why->ok()) {
+    arena->region_abandon();
+    return nullptr;
+  }
+  const auto used = size_t(c->top - c->region);
+  auto* all = new (c->region) schema::LazyRoot{c->max_index, used, arena->reserved() - had, c->max_depth, slack, c->drop_unknown};
+  new (all + 1) schema::LazyLink{all, nullptr, 0, 0};
+  new (c->region + kPrefix) schema::Anchor{data.data, c->schema, arena, arena->generation() ^ schema::kSeal, holder};
+  arena->region_close(c->region, used);
+  arena->note_view(c->region, used, t->message->name);
+  return reinterpret_cast<schema::View>(c->index + c->root);
+}
+
 }  // namespace
 
 base::Result<schema::View> decode(const Message* type, base::Slice data, bool slack, const Limits& limits, base::Arena* arena,
@@ -240,20 +275,16 @@ schema::View decode(const Message* type, base::Slice data, bool slack, const Lim
     return nullptr;
   }
   c.arena = arena;
-  constexpr size_t kLazyPrefix = sizeof(schema::LazyRoot) + sizeof(schema::LazyLink);
-  const size_t before = c.lazy ? kLazyPrefix : 0;
-  const Piece whole{0, uint32_t(data.size)};
-  if (ZCRPC_UNLIKELY(!build_index(&c, t, data, slack, before + schema::kAnchorSize, std::min(first_room(data.size), c.budget), 0, &whole, 1))) {
+  if (ZCRPC_UNLIKELY(c.lazy)) return decode_lazy(&c, t, data, slack, holder, why);
+  const Piece all{0, uint32_t(data.size)};
+  if (ZCRPC_UNLIKELY(!build_index(&c, t, data, slack, schema::kAnchorSize, std::min(first_room(data.size), c.budget), 0, all, nullptr))) {
+    if (limits.told) c.max_index = limits.told;
     *why = why_not(&c);
     arena->region_abandon();
     return nullptr;
   }
-  static_assert(sizeof(schema::Anchor) <= schema::kAnchorSize && kLazyPrefix % 8 == 0);  // 32 where pointers have 4 bytes
-  new (c.region + before) schema::Anchor{data.data, c.schema, arena, arena->generation() ^ schema::kSeal, holder};
-  if (c.lazy) {
-    auto* all = new (c.region) schema::LazyRoot{c.max_index, size_t(c.top - c.region), c.max_depth, slack, c.drop_unknown};
-    new (all + 1) schema::LazyLink{all, nullptr, 0, 0};
-  }
+  static_assert(sizeof(schema::Anchor) <= schema::kAnchorSize);  // 32 where pointers have 4 bytes
+  new (c.region) schema::Anchor{data.data, c.schema, arena, arena->generation() ^ schema::kSeal, holder};
   arena->region_close(c.region, size_t(c.top - c.region));
   arena->note_view(c.region, size_t(c.top - c.region), type->name);
   return reinterpret_cast<schema::View>(c.index + c.root);
@@ -276,6 +307,7 @@ base::Status index(const Message* type, base::Slice data, const Limits& limits, 
     status = build(&c, t, data, false, 0, std::min(capacity, c.budget));
     if (status.ok()) {
       *size = size_t(c.top - c.index);
+      base::view_began(memory, *size);
       return {};
     }
     // Without memory to grow in, the decode may have needed more for a while than it would have left.
@@ -289,6 +321,7 @@ base::Status index(const Message* type, base::Slice data, const Limits& limits, 
   if (*size > capacity)
     return base::Status::format(base::Code::kTooSmall, "the index takes %zu bytes, there are %zu", *size, capacity);
   memcpy(memory, c.index, *size);
+  base::view_began(memory, *size);
   return {};
 }
 

@@ -1,5 +1,5 @@
 // Lazy views: sub-messages are noted where they lie, and decoded when they are asked for, each into an index of its own.
-#include <new>
+#include <algorithm>
 
 #include "base/vec.h"
 #include "view/context.h"
@@ -100,40 +100,13 @@ View look(View v, const Field* f, size_t i) {
   return f->is_map() ? all.message_at(all.at(i) + f->map_value()->offset) : all.message(f->message, i);
 }
 
-// Where its pieces lie.
-bool pieces_of(const zcrpc_index* index, base::Slice input, const zcrpc_lazy* row, base::Vec<Piece>* pieces) {
-  for (;;) {
-    uint32_t n;
-    wire::Fault fault;
-    const uint8_t* p = wire::read_length(input.data + row->start, input.end(), &n, &fault);
-    const auto begin = uint32_t(p - input.data);
-    if (!pieces->push({begin, begin + n})) return false;
-    if (!row->next) return true;
-    row = schema::lazy_at(index, row->next);
-  }
-}
-
 Result<View> decode_child(View v, const Field* f, size_t i, zcrpc_lazy* row, base::Arena* arena) {
   const Message* type = f->is_map() ? f->map_value()->message : f->message;
   const auto* t = static_cast<const Table*>(type->decoder);
   const schema::Anchor anchor = *schema::anchor_of(v);
   schema::LazyRoot* all = schema::lazy_link_of(v)->root;
   const base::Slice input{anchor.input, schema::index_of(v)->input_len};
-  base::Vec<Piece> many;
-  Piece one;
-  size_t count = 1, bytes = 0;
-  if (row->next) {
-    if (!pieces_of(schema::index_of(v), input, row, &many)) return Status::no_memory();
-    count = many.size();
-  } else {
-    uint32_t n;
-    wire::Fault fault;
-    const uint8_t* p = wire::read_length(input.data + row->start, input.end(), &n, &fault);
-    one.begin = uint32_t(p - input.data);
-    one.end = one.begin + n;
-  }
-  const Piece* pieces = row->next ? many.data() : &one;
-  for (size_t k = 0; k < count; k++) bytes += pieces[k].end - pieces[k].begin;
+  const Pieces pieces{piece_at(input, row->start), row, schema::index_of(v)};
   const schema::LazyLink link{all, v, f->number, uint32_t(i)};
   Context c;
   c.arena = arena;
@@ -147,12 +120,15 @@ Result<View> decode_child(View v, const Field* f, size_t i, zcrpc_lazy* row, bas
   const Frames frames(&c);
   if (!frames.ok()) return Status::no_memory();
   constexpr size_t kPrefix = sizeof link + schema::kAnchorSize;
-  const size_t least = kPrefix + sizeof(zcrpc_index) + t->size + bytes / 2;
-  Status status = build(&c, t, input, all->slack, kPrefix, least < c.budget ? least : c.budget, row->start, pieces, count);
-  if (!status.ok()) {
-    arena->region_abandon();
-    return status;
-  }
+  // Little to begin with, since what is left of a block when this does not fit in it is lost; there mostly is more.
+  const size_t least = kPrefix + sizeof(zcrpc_index) + t->size + std::min<size_t>((pieces.now.end - pieces.now.begin) / 2, 256);
+  const size_t had = arena->reserved();
+  arena->allow(all->budget - std::min(all->budget, all->taken));
+  Status status = build(&c, t, input, all->slack, kPrefix, std::min(least, c.budget), row->start, pieces);
+  if (!status.ok()) arena->region_abandon();
+  arena->allow(SIZE_MAX);
+  all->taken += arena->reserved() - had;
+  if (!status.ok()) return status;
   memcpy(c.region, &link, sizeof link);
   memcpy(c.region + sizeof link, &anchor, sizeof anchor);
   const auto used = size_t(c.top - c.region);
@@ -182,31 +158,42 @@ Result<View> open(View v, const Field* f, size_t i, base::Arena* arena) {
 
 namespace {
 
-// What is reached from one message goes to the list of those to do.
-Status open_in(View v, const Field* f, base::Arena* arena, base::Vec<View>* more) {
-  const Message* type = f->is_map() ? f->map_value()->message : f->message;
-  if (!type) return {};
-  const size_t n = f->repeated() ? schema::elements(v, f).count : 1;
-  for (size_t i = 0; i < n; i++) {
-    Result<View> child = open(v, f, i, arena);
-    if (!child.ok()) return child.take_status();
-    if (*child && !more->push(*child)) return Status::no_memory();
-  }
-  return {};
+// A message on the way down, and which of its sub-messages comes next.
+struct Level {
+  View v;
+  uint32_t field, element;  // place among the type's own fields, then its extensions
+};
+
+const Field* field_at(const Message* type, uint32_t at) {
+  const size_t own = type->fields.size();
+  if (at < own) return &type->fields[at];
+  return at - own < type->extensions.size() ? type->extensions[at - own] : nullptr;
 }
 
 }  // namespace
 
+// In depth, so that no more is kept in mind than a message has levels.
 Status open_all(View v, base::Arena* arena) {
   if (!v || !schema::is_lazy(v)) return {};
-  base::Vec<View> more;
-  if (!more.push(v)) return Status::no_memory();
-  while (!more.empty()) {
-    const View m = more.back();
-    more.pop();
-    const Message* type = schema::type_of(m);
-    for (const Field& f : type->fields) ZCRPC_TRY(open_in(m, &f, arena, &more));
-    for (const Field* f : type->extensions) ZCRPC_TRY(open_in(m, f, arena, &more));
+  base::Vec<Level> levels;
+  if (!levels.push({v, 0, 0})) return Status::no_memory();
+  while (!levels.empty()) {
+    Level& l = levels.back();
+    const Field* f = field_at(schema::type_of(l.v), l.field);
+    if (!f) {
+      levels.pop();
+      continue;
+    }
+    const bool message = (f->is_map() ? f->map_value() : f)->message;
+    const uint32_t n = !message ? 0 : f->repeated() ? schema::elements(l.v, f).count : 1;
+    if (l.element >= n) {
+      l.field++;
+      l.element = 0;
+      continue;
+    }
+    Result<View> child = open(l.v, f, l.element++, arena);
+    if (!child.ok()) return child.take_status();
+    if (*child && !levels.push({*child, 0, 0})) return Status::no_memory();
   }
   return {};
 }

@@ -24,6 +24,10 @@ bool grow(Context* c, size_t want) {
   // A little more than is wanted, so that the same message fits without a second look when the block is used again.
   size_t more = capacity * 2 < want ? want + want / 8 : capacity * 2;
   if (more > c->budget) more = c->budget;
+  // Of lazy views the budget counts what their children take from the system, too.
+  const size_t most = c->arena->region_most(c->region);
+  if (want > most) return fail(c, Fault::kBudget, nullptr, nullptr);
+  if (more > most) more = most;
   uint8_t *old = c->region, *old_limit = c->limit, *old_end = c->region_end;
   auto above = size_t(old_end - old_limit);
   size_t used = above ? capacity : size_t(c->top - old), got;

@@ -17,6 +17,7 @@ struct Projection;
 // What a decode may take, and what it keeps.
 struct Limits {
   size_t max_index = 0;    // bytes of arena; 0: min(64 MiB, 1 MiB + 32 x input)
+  size_t told = 0;         // the limit that errors tell, where max_index is what is left of it
   uint32_t max_depth = 100;
   bool lazy = false;          // sub-messages wait until open() is asked for them; those in delimited encoding do not
   bool drop_unknown = false;  // unknown fields leave no trace in the index

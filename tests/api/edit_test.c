@@ -516,6 +516,11 @@ static void a_path_of_no_field_is_told_with_its_place(void **state) {
   err = NULL;
   assert_null(zcrpc_mask_new(all, "leaves.name", ZCRPC_NTS, 0, &err));
   assert_string_equal(zcrpc_error_message(err), "t.All.leaves is repeated: no path leads through it");
+  assert_int_equal(zcrpc_error_offset(err), 0);
+  zcrpc_error_free(err);
+  err = NULL;
+  assert_null(zcrpc_mask_new(all, "f_int32,leaf.name.x", ZCRPC_NTS, 0, &err));
+  assert_int_equal(zcrpc_error_offset(err), 13);
   zcrpc_error_free(err);
   assert_paths(zcrpc_mask_new(all, "leaves.name", ZCRPC_NTS, ZCRPC_MASK_THROUGH_REPEATED, NULL), "leaves.name");
   assert_null(zcrpc_mask_new(all, "f_int32.x", ZCRPC_NTS, 0, NULL));

@@ -171,6 +171,41 @@ static outcome convert(const char *data, size_t len, const void *how) {
   return r;
 }
 
+/* What it is as protobuf, read lazily, opened to the last and printed again, on the budget of those bytes. */
+static outcome read_lazily(const char *data, size_t len, const void *how) {
+  const how_to *h = (const how_to *)how;
+  outcome r = {ZCRPC_OK, 0, 0, 0};
+  zcrpc_error *err = NULL;
+  zcrpc_buffer *b = zcrpc_type_convert(type, h->from, data, len, ZCRPC_PROTO, NULL, NULL), *printed = NULL;
+  zcrpc_slice in, out;
+  zcrpc_arena *a;
+  const zcrpc_view *v;
+  double start = cpu_seconds();
+  if (!b) return r; /* it is refused, as the others have it */
+  zcrpc_buffer_slice(b, &in);
+  peak_malloc_start();
+  a = zcrpc_arena_new(NULL);
+  v = zcrpc_view_decode(type, in.data, in.len, h->options, a, &err);
+  r.code = v ? zcrpc_view_open_all(v, a, &err) : zcrpc_error_code(err);
+  if (r.code == ZCRPC_OK) {
+    printed = zcrpc_view_print(v, h->to, NULL, &err);
+    r.code = zcrpc_error_code(err);
+  }
+  r.seconds = cpu_seconds() - start;
+  r.peak = peak_malloc_bytes();
+  zcrpc_buffer_slice(printed, &out);
+  out.len = 2 * (out.len + in.len); /* what is printed, and the room that a printer begins with */
+  r.peak -= r.peak < out.len ? r.peak : out.len;
+  if (r.peak > allowed(in.len) + BESIDE) print_error("%zu bytes of protobuf took %zu\n", in.len, r.peak);
+  assert_true(r.peak <= allowed(in.len) + BESIDE);
+  r.peak = 0; /* protobuf may be longer than the JSON that it was */
+  zcrpc_error_free(err);
+  zcrpc_buffer_release(printed);
+  zcrpc_buffer_release(b);
+  zcrpc_arena_free(a);
+  return r;
+}
+
 static zcrpc_options *ignoring(void) {
   zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_FORMAT, NULL);
   assert_int_equal(zcrpc_options_set_int(o, ZCRPC_FORMAT_IGNORE_UNKNOWN, 1, NULL), ZCRPC_OK);
@@ -214,6 +249,16 @@ static void text_there_and_back_is_bounded(void **state) {
   all_bounded("text to text", kText, COUNT(kText), convert, &how);
 }
 
+static void what_was_json_or_text_is_bounded_lazily(void **state) {
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_DECODE, NULL);
+  const how_to json = {ZCRPC_JSON, ZCRPC_JSON, o}, text = {ZCRPC_TEXT, ZCRPC_TEXT, o};
+  (void)state;
+  assert_int_equal(zcrpc_options_set_int(o, ZCRPC_DECODE_MODE, ZCRPC_LAZY, NULL), ZCRPC_OK);
+  all_bounded("JSON, then lazily", kJson, COUNT(kJson), read_lazily, &json);
+  all_bounded("text, then lazily", kText, COUNT(kText), read_lazily, &text);
+  zcrpc_options_free(o);
+}
+
 static int set_up(void **state) {
   (void)state;
   schema = hostile_schema();
@@ -234,6 +279,7 @@ int main(void) {
       cmocka_unit_test(parsing_text_is_bounded),
       cmocka_unit_test(parsing_text_that_ignores_is_bounded),
       cmocka_unit_test(text_there_and_back_is_bounded),
+      cmocka_unit_test(what_was_json_or_text_is_bounded_lazily),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -144,6 +144,76 @@ void a_region_that_cannot_grow_stays(void**) {
   assert_int_equal(c.live, 0);
 }
 
+void an_abandoned_region_leaves_no_block_behind(void**) {
+  Counter c;
+  {
+    Arena a(&c.allocator);
+    void* before = a.alloc(1000);
+    const size_t used = a.used(), reserved = a.reserved();
+    for (int i = 0; i < 100; i++) {
+      size_t capacity;
+      uint8_t* r = a.region_open(64, &capacity);
+      r = a.region_grow(r, 64, capacity + 1, &capacity);
+      assert_non_null(r);
+      r = a.region_grow(r, 64, 1 << 20, &capacity);
+      assert_true(r && capacity >= 1 << 20);
+      a.region_abandon();
+      assert_int_equal(a.used(), used);
+      assert_int_equal(a.reserved(), reserved);
+    }
+    auto* behind = static_cast<uint8_t*>(a.alloc(8));
+    assert_ptr_equal(behind, static_cast<uint8_t*>(before) + 1000);
+  }
+  assert_int_equal(c.live, 0);
+}
+
+void blocks_take_no_more_than_is_allowed(void**) {
+  Counter c;
+  {
+    Arena a(&c.allocator);
+    assert_non_null(a.alloc(8));
+    const size_t had = a.reserved();
+    a.allow(5000);
+    size_t capacity;
+    assert_null(a.region_open(8192, &capacity));
+    uint8_t* r = a.region_open(100, &capacity);  // in what is left of the block
+    assert_true(r && capacity > 3000 && capacity < 4096);
+    assert_int_equal(a.region_most(r), 5000);
+    assert_null(a.region_grow(r, 100, 5008, &capacity));
+    r = a.region_grow(r, 100, 4096, &capacity);  // it would have been 8,192
+    assert_int_equal(capacity, 5000);
+    assert_int_equal(a.region_most(r), 5000);
+    assert_null(a.region_grow(r, 100, 5008, &capacity));
+    assert_int_equal(a.reserved(), had + 5000);
+    a.region_close(r, 100);
+    assert_null(a.alloc(5000));
+    assert_non_null(a.alloc(4896));
+    a.allow(SIZE_MAX);
+    assert_non_null(a.alloc(5000));
+  }
+  assert_int_equal(c.live, 0);
+}
+
+// Small regions do not make the blocks small: few blocks are asked for, however many regions outgrow one.
+void regions_that_outgrow_their_block_get_one_with_room_for_more(void**) {
+  Counter c;
+  {
+    Arena a(&c.allocator);
+    size_t used = 0;
+    for (int i = 0; i < 20000; i++) {
+      size_t capacity, n = 100 + size_t(i) % 200;
+      uint8_t* r = a.region_open(50, &capacity);
+      if (capacity < n) r = a.region_grow(r, 50, n, &capacity);
+      assert_non_null(r);
+      a.region_close(r, n);
+      used += n;
+    }
+    assert_true(a.reserved() < 2 * used + (1 << 20));
+    assert_true(c.calls < 20);
+  }
+  assert_int_equal(c.live, 0);
+}
+
 void fixed_memory_never_calls_an_allocator(void**) {
   alignas(16) uint8_t memory[1003];
   for (size_t skip = 0; skip < 9; skip++) {
@@ -233,6 +303,9 @@ int main() {
       cmocka_unit_test(a_reset_arena_allocates_nothing_again),
       cmocka_unit_test(a_region_grows_moves_and_keeps_its_bytes),
       cmocka_unit_test(a_region_that_cannot_grow_stays),
+      cmocka_unit_test(an_abandoned_region_leaves_no_block_behind),
+      cmocka_unit_test(blocks_take_no_more_than_is_allowed),
+      cmocka_unit_test(regions_that_outgrow_their_block_get_one_with_room_for_more),
       cmocka_unit_test(fixed_memory_never_calls_an_allocator),
       cmocka_unit_test(buffers_are_held_until_reset_and_in_the_arenas_own_memory),
       cmocka_unit_test(text_has_a_zero_behind_it),

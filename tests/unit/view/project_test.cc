@@ -189,7 +189,10 @@ void what_is_wrong_in_a_mask_is_told(void**) {
     assert_int_equal(s.offset(), offset);
   };
   refuses("records.severity,records.nothing", 25, "records.nothing");
-  refuses("records.severity.more", 17, "records.severity.more");
+  refuses("records.severity.more", 8, "records.severity.more");  // the name that nothing lies behind
+  refuses("records,records.severity.more.still", 16, "records.severity.more.still");
+  refuses("records.nothing.more", 8, "records.nothing.more");
+  refuses("records.source.", 15, "records.source.");
   view::ProjectionBuilder b(batch());
   assert_true(b.add("records.source.line").ok());
   Mask m(b.finish().value());
