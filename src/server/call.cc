@@ -658,7 +658,7 @@ void ServerCall::unreferenced(rpc::Call* call) {
   if (!c->worker_->run_inside(&c->settle_task_)) {
     // The worker has left its loop, and with it every connection: nothing is left to do but this.
     Worker* w = c->worker_;
-    if (std::exchange(c->occupies_, false)) w->vacate_outside();
+    c->occupies_ = false;
     c->recycle();
     destroy(c);
     w->release();

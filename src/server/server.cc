@@ -248,12 +248,6 @@ Result<Worker*> Server::add_worker(net::Loop* loop, rpc::Hub* hub) {
   return w;
 }
 
-uint64_t Server::calls() const {
-  uint64_t all = 0;
-  for (Worker* w = workers_.load(); w; w = w->next) all += w->occupied();
-  return all;
-}
-
 Worker* Server::pick_worker(const net::Loop* from) {
   uint32_t count = 0;
   for (Worker* w = workers_.load(); w; w = w->next) {

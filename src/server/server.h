@@ -40,13 +40,15 @@ class Server {
   // Over all workers, for the cap.
   bool may_open() { return connections_.fetch_add(1, std::memory_order_relaxed) < config_.max_connections; }
   void closed() { connections_.fetch_sub(1, std::memory_order_relaxed); }
-  // [any] Whether a loop that has `here` calls may begin another. Those of the other loops are looked at only when it has more
-  // than its share, so that calls share no memory; two loops that take the last place at once both have it.
-  bool may_begin(uint64_t here) const {
-    uint32_t loops = worker_count_.load(std::memory_order_relaxed);
-    return here < config_.max_calls / (loops ? loops : 1) || calls() < config_.max_calls;
+  // [any] Places for calls: up to so many, for the loop that has none left; and back again. Loops take several at a time, so that
+  // calls share no memory, of a number that is large enough.
+  size_t take_places(size_t most) {
+    size_t left = places_left_.load(std::memory_order_relaxed), n;
+    do n = left < most ? left : most;
+    while (!places_left_.compare_exchange_weak(left, left - n, std::memory_order_relaxed));
+    return n;
   }
-  uint64_t calls() const;
+  void give_places(size_t n) { places_left_.fetch_add(n, std::memory_order_relaxed); }
   void worker_stopped_listening();
   // [any] Who serves a call of this process that comes from that loop: the same, if it serves there, else one after the
   // other. Counted, the caller releases; nullptr: nobody.
@@ -66,7 +68,7 @@ class Server {
   };
   struct Thread;
 
-  Server(const Config& c, const net::Loop::Options& loops) : config_(c), loops_(loops) {}
+  Server(const Config& c, const net::Loop::Options& loops) : config_(c), loops_(loops), places_left_(c.max_calls) {}
   ~Server() = default;
   base::Result<Worker*> add_worker(net::Loop* loop, rpc::Hub* hub);
   base::Result<const Interceptors*> join(std::span<const Interceptor> first, std::span<const Interceptor> second);
@@ -90,6 +92,7 @@ class Server {
   std::atomic<uint32_t> listening_{0};  // workers that accept, or may come to
   std::atomic<int64_t> drain_due_ns_{0};
   std::atomic<size_t> connections_{0};
+  std::atomic<size_t> places_left_;     // that no loop has
   bool turns_ = false;                  // a route answers through events
   bool ran_ = false;
 };

@@ -177,9 +177,13 @@ bool Worker::post(net::Task* t) {
   return true;
 }
 
+// Free places that one loop keeps are missed by the others: a small part of them all, at most.
+size_t Worker::places_at_once() const { return std::clamp<size_t>(config().max_calls / 1024, 1, 64); }
+
 bool Worker::occupy() {
-  if (server_->may_begin(occupied())) {
-    rpc::Counters::add(occupied_, 1);
+  if (places_ == 0) places_ = server_->take_places(places_at_once());
+  if (places_ > 0) {
+    places_--;
     return true;
   }
   rpc::Counters::add(counters_.refused, 1);
@@ -191,6 +195,15 @@ bool Worker::occupy() {
                 config().max_calls);
   }
   return false;
+}
+
+void Worker::vacate() {
+  if (left_.load()) return;  // and the server may have gone; while it has not, it waits for who is inside
+  places_++;
+  if (size_t n = places_at_once(); n == 1 || places_ >= 2 * n) {
+    server_->give_places(n);
+    places_ -= n;
+  }
 }
 
 base::Status Worker::may_serve() const {

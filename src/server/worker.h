@@ -55,14 +55,12 @@ class Worker {
   base::Status may_serve() const;          // a call of this process
   // A place for a call, of those that the server has over all loops. False: there is none, which is counted and logged.
   bool occupy();
-  void vacate() { rpc::Counters::add(occupied_, uint64_t(-1)); }
+  void vacate();
   std::string_view date();                 // for HTTP heads, renewed every second
   const Route* route(const rpc::Request& r) const;  // nullptr: none
   uint32_t random() { return random_ = random_ * 1664525u + 1013904223u; }
 
   // [any]
-  void vacate_outside() { occupied_.fetch_sub(1, std::memory_order_relaxed); }  // when it has left its loop
-  uint64_t occupied() const { return occupied_.load(std::memory_order_relaxed); }
   const base::Log& log() const { return log_; }
   bool forked() const { return fork_.forked(); }
   int64_t clock_ns() const { return io_->monotonic_ns(io_->user); }
@@ -97,6 +95,7 @@ class Worker {
   static void destroy(Worker* w);
   static void accepted(void* open, int fd, const net::Address& peer);
   int64_t lame_duck_ms() const;
+  size_t places_at_once() const;
   void drain();
   void leave();  // behind the lame-duck time: clients are told to go elsewhere
   void close_listeners();
@@ -131,7 +130,7 @@ class Worker {
   int64_t date_second_ = -1;
   char date_[http::kDateSize];
   uint32_t random_ = 1;
-  std::atomic<uint64_t> occupied_{0};
+  size_t places_ = 0;                      // for calls, of the server's, that are free
   uint64_t turned_away_ = 0;               // calls, since the log told of it
   int64_t told_ns_ = 0;
 };
