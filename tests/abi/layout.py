@@ -76,7 +76,7 @@ def main():
     os.makedirs(work, exist_ok=True)
     with open(source, 'w', encoding='utf-8') as out:
         out.write(program(root))
-    subprocess.run([compiler, '-std=c11', '-I', os.path.join(root, 'include'), '-o', binary, source], check=True)
+    subprocess.run([compiler, '-std=c11', '-O1', '-I', os.path.join(root, 'include'), '-o', binary, source], check=True)
     now = subprocess.run([binary], check=True, capture_output=True, text=True).stdout
     golden = os.path.join(root, 'tests/abi/layout.golden')
     if '--write' in sys.argv:
