@@ -21,6 +21,14 @@ KNOWN = {
         'nghttp2 takes HEADERS of a stream that it does not know for trailers that crossed a reset',
 }
 
+# They send a request whole, then one frame more: before the answer that is an error of the stream, after it the stream has closed
+# and been forgotten (IGNORED). Which of the two it is, is a race of the two processes.
+EITHER = {
+    ('http2/5.1', 'half closed (remote): Sends a DATA frame'),
+    ('http2/5.1', 'half closed (remote): Sends a HEADERS frame'),
+    ('http2/6.1', 'Sends a DATA frame on the stream that is not in "open" or "half-closed (local)" state'),
+}
+
 h2spec = support.tool('h2spec', 'scripts/deps interop fetches it', 'build/deps/bin/h2spec')
 server = support.bench()
 # A GET that has an answer, with a body long enough for the cases about windows.
@@ -41,6 +49,8 @@ for case in cases:
     name = (case.get('package'), case.get('classname'))
     bad = next((child for child in case if child.tag in ('error', 'failure', 'skipped')), None)
     if bad is None:
+        continue
+    if name in EITHER and bad.tag != 'skipped':
         continue
     met.add(name)
     if name not in KNOWN or bad.tag == 'skipped':
