@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -22,6 +23,8 @@ using base::Status;
 namespace {
 constexpr int kBacklog = 4096;
 constexpr int64_t kMs = net::Timers::kNsPerMs;
+
+int64_t later(int64_t now, int64_t ms) { return ms > (INT64_MAX / 2 - now) / kMs ? INT64_MAX / 2 : now + ms * kMs; }
 }  // namespace
 
 // A loop of run, and the thread that turns it.
@@ -346,10 +349,22 @@ Status Server::run(int threads) {
   return s;
 }
 
+// Who polls for health looks again before it stops sending; without anybody who does, waiting is of no use.
+int64_t Server::lame_duck_ms(int64_t now_ns) const {
+  if (config_.lame_duck_ms >= 0) return config_.lame_duck_ms;
+  return health_->polled_since(now_ns - config_.polled_ms * kMs) ? config_.polled_duck_ms : 0;
+}
+
 void Server::drain(int64_t grace_ms) {
   const net::Io* io = loops_.io;
-  int64_t now = io->monotonic_ns(io->user);
-  int64_t due = grace_ms < 0 ? now : grace_ms > INT64_MAX / kMs / 2 ? INT64_MAX / 2 : now + grace_ms * kMs;
+  int64_t now = io->monotonic_ns(io->user), due = now;
+  if (grace_ms > 0) {
+    // The grace is for calls whose clients know that they must go: it begins when the lame duck ends, which the first drain has
+    // decided for all.
+    int64_t none = 0, duck = later(now, lame_duck_ms(now));
+    if (!duck_due_ns_.compare_exchange_strong(none, duck)) duck = none;
+    due = later(std::max(now, duck), grace_ms);
+  }
   int64_t set = drain_due_ns_.load();
   do {
     if (set && set <= due) break;

@@ -1,6 +1,8 @@
 // The server: routes, addresses, and the workers that serve them on their loops.
 #pragma once
 
+#include <algorithm>
+
 #include "base/string.h"
 #include "net/fork.h"
 #include "net/listener.h"
@@ -36,6 +38,8 @@ class Server {
   const Routes& routes() const { return routes_; }
   Health& health() const { return *health_; }
   bool draining() const { return drain_due_ns_.load(std::memory_order_acquire) != 0; }
+  // Once draining: when the lame duck ends, and when whatever still runs does.
+  int64_t duck_due_ns() const { return std::min(duck_due_ns_.load(std::memory_order_acquire), drain_due_ns()); }
   int64_t drain_due_ns() const { return drain_due_ns_.load(std::memory_order_acquire); }
   // Over all workers, for the cap.
   bool may_open() { return connections_.fetch_add(1, std::memory_order_relaxed) < config_.max_connections; }
@@ -75,6 +79,7 @@ class Server {
   base::Status own_config();
   base::Status complete(Route* r, std::span<const Interceptor> interceptors);  // what its options left open
   base::Status add_services();
+  int64_t lame_duck_ms(int64_t now_ns) const;
   void close_places();                  // and removes the paths of local sockets
 
   net::ForkMark fork_;
@@ -90,7 +95,7 @@ class Server {
   std::atomic<uint32_t> worker_count_{0}, picked_{0};
   std::atomic<uint32_t> drainers_{0};   // threads within drain, which may be about to wake a loop
   std::atomic<uint32_t> listening_{0};  // workers that accept, or may come to
-  std::atomic<int64_t> drain_due_ns_{0};
+  std::atomic<int64_t> duck_due_ns_{0}, drain_due_ns_{0};  // 0: not yet
   std::atomic<size_t> connections_{0};
   std::atomic<size_t> places_left_;     // that no loop has
   bool turns_ = false;                  // a route answers through events

@@ -278,24 +278,16 @@ void Worker::drain_posted() {
   if (!left_.load() && !drain_posted_.exchange(true)) loop_->post(&drain_task_);
 }
 
-// Who polls for health looks again before it stops sending; without anybody who does, waiting is of no use.
-int64_t Worker::lame_duck_ms() const {
-  const Config& c = config();
-  if (c.lame_duck_ms >= 0) return c.lame_duck_ms;
-  return health_->polled_since(loop_->now() - c.polled_ms * kMs) ? c.polled_duck_ms : 0;
-}
-
 void Worker::drain() {
   if (!attached_) return;
-  int64_t due = server_->drain_due_ns();
   if (!draining_) {
     draining_ = true;
     health_->drain();
-    duck_due_ns_ = std::min(loop_->now() + lame_duck_ms() * kMs, due);
   }
   // In the lame-duck time all goes on: a client that was told to go elsewhere would come back, to the same server.
-  if (!listening_ || loop_->now() >= duck_due_ns_) leave();
-  loop_->set_timer(&timer_, listening_ ? std::min(duck_due_ns_, due) : due);
+  int64_t now = loop_->now(), duck_due = server_->duck_due_ns(), due = server_->drain_due_ns();
+  if (!listening_ || now >= duck_due) leave();
+  loop_->set_timer(&timer_, listening_ ? duck_due : due);
   check_drained();
 }
 
@@ -310,7 +302,7 @@ void Worker::leave() {
 
 void Worker::on_timer() {
   int64_t now = loop_->now(), due = server_->drain_due_ns();
-  if (listening_ && now >= std::min(duck_due_ns_, due)) {
+  if (listening_ && now >= server_->duck_due_ns()) {
     leave();
     // Those that the kernel has accepted were promised an answer.
     for (size_t i = 0; i < listeners_.size(); i++) listeners_[i]->listener.accept_queued();

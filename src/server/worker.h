@@ -94,7 +94,6 @@ class Worker {
   ~Worker();
   static void destroy(Worker* w);
   static void accepted(void* open, int fd, const net::Address& peer);
-  int64_t lame_duck_ms() const;
   size_t places_at_once() const;
   void drain();
   void leave();  // behind the lame-duck time: clients are told to go elsewhere
@@ -117,7 +116,6 @@ class Worker {
   rpc::Counters counters_;
   std::atomic<bool> drain_posted_{false}, drained_{false}, left_{false};
   bool draining_ = false, leaving_ = false, past_deadline_ = false, listening_ = true;
-  int64_t duck_due_ns_ = 0;
   OwnTask drain_task_;
   OwnTimer timer_;
   DrainedEvent* drained_event_ = nullptr;    // until it is queued, which must not fail

@@ -284,6 +284,96 @@ void a_lame_duck_sends_its_clients_away(void**) {
   h.stop();
 }
 
+// A balancer looks now and then, so for so long nobody is told to go; the time that calls have to end in begins behind that. With
+// both at once, GOAWAY and the hard end came together.
+void calls_are_cut_before_anybody_was_told(void**) {
+  constexpr int64_t kDuck = 300, kGrace = 400;
+  for (bool answered : {true, false}) {
+    Harness h;
+    server::Config c;
+    c.polled_duck_ms = kDuck;
+    assert_true(h.start(net::system_io(), c).ok());
+    {
+      Waiting w;
+      Peer poll(&h), two(&h), one(&h);
+      auto until = [&](auto&& enough) {
+        size_t pings = 0;
+        for (int64_t limit = ms_now() + 5000; !enough() && ms_now() < limit;) {
+          w.turn(&h);
+          for (Peer* p : {&poll, &two, &one})
+            if (!p->closed) p->hear_once();
+          for (auto all = two.frames(kPing); pings < all.size(); pings++)
+            if (!(all[pings].flags & 1)) two.tell(frame(kPing, 1, 0, all[pings].payload));
+        }
+        return enough();
+      };
+      const std::string check = "POST /grpc.health.v1.Health/Check HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+      poll.tell(check);
+      assert_true(until([&] { return poll.got.ends_with("{\"status\":\"SERVING\"}"); }));
+      two.tell(kHello + open_stream(1) + frame(kData, kEndStream, 1, "\x0a\x01x"));
+      one.tell(post("\x0a\x01x"));
+      assert_true(until([&] { return w.calls.size() == 2; }));
+      int64_t start = ms_now(), waited;
+      h.server->drain(kGrace);
+      poll.tell(check);
+      assert_true(until([&] { return poll.got.ends_with("{\"status\":\"NOT_SERVING\"}"); }));
+      assert_true(until([&] { return !two.frames(kGoaway).empty(); }));
+      waited = ms_now() - start;
+      assert_true(waited >= kDuck - 10);
+      assert_true(w.ends.empty() && !two.closed && !one.closed);
+      if (answered) {
+        // Later than a grace that had begun with the drain.
+        assert_true(until([&] { return ms_now() - start >= kGrace + 100; }));
+        assert_true(w.ends.empty());
+        for (rpc::Call* call : w.calls) call->verbs->finish(call, {});
+        assert_true(until([&] { return two.closed && one.closed; }));
+        assert_true(two.answered(1));
+        assert_true(one.got.starts_with("HTTP/1.1 200 "));
+        assert_true(ms_now() - start < kDuck + kGrace);
+      } else {
+        assert_true(until([&] { return two.closed && one.closed; }));
+        waited = ms_now() - start;
+        assert_true(waited >= kDuck + kGrace - 10);
+        assert_true(two.answered(1));  // with the status that says so
+        assert_true(one.got.starts_with("HTTP/1.1 503 "));
+        assert_true(one.got.ends_with("{\"code\":\"unavailable\",\"message\":\"the server is shutting down\"}"));
+      }
+      assert_true(until([&] { return w.ends.size() == 2; }));
+      for (int32_t code : w.ends) assert_int_equal(code, answered ? ZCRPC_OK : ZCRPC_UNAVAILABLE);
+      for (rpc::Call* call : w.calls) call->release();
+    }
+    h.stop();
+  }
+}
+
+// Who says 0 means now, whatever was said before.
+void an_end_at_once_waits_for_balancers(void**) {
+  for (bool second : {false, true}) {
+    Harness h;
+    server::Config c;
+    c.lame_duck_ms = 60'000;
+    assert_true(h.start(net::system_io(), c).ok());
+    {
+      Peer p(&h);
+      Waiting w;
+      p.tell(kHello + open_stream(1) + frame(kData, kEndStream, 1, "\x0a\x01x"));
+      for (int64_t limit = ms_now() + 3000; w.calls.empty() && ms_now() < limit;) w.turn(&h);
+      assert_int_equal(w.calls.size(), 1);
+      if (second) {
+        h.server->drain(60'000);
+        for (int i = 0; i < 5; i++) w.turn(&h), p.hear_once();
+        assert_true(p.frames(kGoaway).empty() && !p.closed);
+      }
+      h.server->drain(0);
+      for (int64_t limit = ms_now() + 3000; w.ends.empty() && ms_now() < limit;) w.turn(&h), p.hear_once();
+      assert_int_equal(w.ends.size(), 1);
+      assert_int_equal(w.ends[0], ZCRPC_UNAVAILABLE);
+      w.calls[0]->release();
+    }
+    h.stop();
+  }
+}
+
 // It was https where the client spoke to, and is http here, or the other way round.
 void another_scheme_is_refused(void**) {
   Harness h;
@@ -344,6 +434,8 @@ int main() {
       cmocka_unit_test(connections_of_one_age_end_together),
       cmocka_unit_test(the_last_requests_of_a_connection_are_lost),
       cmocka_unit_test(a_lame_duck_sends_its_clients_away),
+      cmocka_unit_test(calls_are_cut_before_anybody_was_told),
+      cmocka_unit_test(an_end_at_once_waits_for_balancers),
       cmocka_unit_test(another_scheme_is_refused),
       cmocka_unit_test(small_messages_leave_in_frames_of_their_own),
   };
