@@ -18,7 +18,7 @@ constexpr size_t kFirst = 4096;
 enum { kIn, kOut };
 
 Status no_coding() { return Status(Code::kInternal, "no such coding"); }
-Status too_large() { return Status(Code::kResourceExhausted, "message is larger than the limit"); }
+Status too_large(size_t limit) { return Status::format(Code::kResourceExhausted, "message is larger than the limit of %zu bytes", limit); }
 
 void release(Buffer** b) {
   if (*b) (*b)->release();
@@ -197,7 +197,7 @@ Status Inflater::feed(Slice in) {
     in = in.from(in.size - cut.in_size);
     size_ += space - cut.room;
     full = cut.room == 0 && step == Step::kMore;
-    if (size_ > limit_) return too_large();
+    if (size_ > limit_) return too_large(limit_);
     if (step == Step::kNoMemory) return Status::no_memory();
     if (step == Step::kBroken || (!moved && in.size)) return Status(Code::kInvalidArgument, "compressed data are broken");
     ended_ = step == Step::kEnd;
@@ -219,10 +219,10 @@ Status Inflater::expand() {
     int64_t n = own_->expand(raw_ ? raw_->data() : nullptr, raw_size_, out_->writable(), cap, own_->user);
     if (n >= 0 && uint64_t(n) <= cap) {
       size_ = size_t(n);
-      return size_ > limit_ ? too_large() : Status();
+      return size_ > limit_ ? too_large(limit_) : Status();
     }
     if (n != -2) return Status(Code::kInvalidArgument, "compressed data are broken");
-    if (cap == most) return too_large();
+    if (cap == most) return too_large(limit_);
     want = cap > most / 2 ? most : cap * 2;
   }
 }

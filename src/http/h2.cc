@@ -150,7 +150,7 @@ struct H2Glue {
     uint64_t bytes = uint64_t(st->header_bytes_) + name_size + value_size + 32;
     if (bytes > limit * 4) {
       // A few bytes of HPACK may stand for megabytes: no use in decoding the rest.
-      nghttp2_session_terminate_session2(ng, s->last_id_, NGHTTP2_ENHANCE_YOUR_CALM);
+      s->enough("headers over four times the limit (ZCRPC_LIMIT_HEADERS)");
       return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     st->header_bytes_ = uint32_t(bytes);
@@ -213,6 +213,7 @@ struct H2Glue {
           s->useless_--;
           // An honest client gives up on what takes long, or on what it no longer needs.
           if (!st->answered_ && s->now_ns_ - st->begun_ns_ < s->context_->settings_.hasty_ns) s->spend_reset();
+          if (s->broken_) return NGHTTP2_ERR_CALLBACK_FAILURE;  // the rest of what came is of no interest
         }
         return 0;
       case NGHTTP2_WINDOW_UPDATE:
@@ -290,6 +291,7 @@ struct H2Glue {
       if (the_peers && code != NGHTTP2_REFUSED_STREAM) s->spend_reset();
       return 0;
     }
+    if (f->hd.type == NGHTTP2_GOAWAY && s->broken_ && f->goaway.error_code != NGHTTP2_NO_ERROR) s->said_all_ = true;
     if ((f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA) || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     H2Stream* st = stream(ng, s, f->hd.stream_id);
     if (!st) return 0;
@@ -469,14 +471,16 @@ void H2Session::count_frames(Slice bytes) {
 
 void H2Session::spend_reset() {
   const H2Settings& o = context_->settings_;
-  if (!resets_.spend(1, o.reset_burst, o.reset_rate, now_ns_)) enough("too many streams reset");
+  if (!resets_.spend(1, o.reset_burst, o.reset_rate, now_ns_)) enough("too many streams reset (ZCRPC_SERVER_RESET_BURST, ZCRPC_SERVER_RESET_RATE)");
 }
 
+// nghttp2's way to end a session has no debug data, so what follows the GOAWAY is kept back here.
 void H2Session::enough(const char* why) {
   if (broken_) return;
-  broken_ = true;
+  broken_ = said_last_ = true;
   failure_ = why;
-  goaway(NGHTTP2_ENHANCE_YOUR_CALM);
+  int rv = nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, last_id_, NGHTTP2_ENHANCE_YOUR_CALM, reinterpret_cast<const uint8_t*>(why), strlen(why));
+  if (rv) goaway(NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 bool H2Session::feed(Slice bytes, int64_t now_ns) {
@@ -492,7 +496,7 @@ bool H2Session::feed(Slice bytes, int64_t now_ns) {
   useless_ = 0;
   count_frames(bytes);
   if (ssize_t n = nghttp2_session_mem_recv(session_, bytes.data, bytes.size); n == NGHTTP2_ERR_FLOODED) {
-    enough(nghttp2_strerror(int(n)));  // pings and settings, more than are answered at a time
+    enough("too many pings and settings to answer at a time");
   } else if (n < 0 && !broken_) {
     broken_ = true;
     failure_ = nghttp2_strerror(int(n));
@@ -502,7 +506,7 @@ bool H2Session::feed(Slice bytes, int64_t now_ns) {
     ping(kWindowPing);
   }
   if (useless_ < 0) frames_.earn(-useless_, o.frame_burst);
-  else if (!frames_.spend(useless_, o.frame_burst, o.frame_rate, now_ns)) enough("too many frames that bring nothing");
+  else if (!frames_.spend(useless_, o.frame_burst, o.frame_rate, now_ns)) enough("too many frames that bring nothing (ZCRPC_SERVER_FRAME_BURST, ZCRPC_SERVER_FRAME_RATE)");
   return !broken_;
 }
 
@@ -510,7 +514,7 @@ bool H2Session::flush(Output* out, size_t most) {
   out_ = out;
   most_ = most;
   bool ok = true;
-  while (ok && out->size() < most) {
+  while (ok && !said_all_ && out->size() < most) {
     const uint8_t* p;
     ssize_t n = nghttp2_session_mem_send(session_, &p);
     if (n == 0) break;
@@ -536,7 +540,7 @@ bool H2Session::say_settings(Slice frame, Output* out) {
   return out->append(Slice(bytes, frame.size));
 }
 
-bool H2Session::wants_flush() const { return nghttp2_session_want_write(session_); }
+bool H2Session::wants_flush() const { return !said_all_ && nghttp2_session_want_write(session_); }
 
 bool H2Session::over() const {
   return broken_ ? !wants_flush() : !nghttp2_session_want_read(session_) && !nghttp2_session_want_write(session_);
@@ -559,13 +563,14 @@ Status H2Session::take_body(H2Stream* s, Slice prefix, std::span<const Piece> pi
 }
 
 Status H2Session::answer(H2Stream* s, int status, std::span<const Header> headers, Slice prefix, std::span<const Piece> pieces,
-                         std::span<const Header> trailers, bool more) {
+                         std::span<const Header> trailers, bool more, std::string_view date) {
   if (s->answered_) return Status(Code::kInternal, "a second answer");
   ZCRPC_TRY(take_body(s, prefix, pieces, trailers, more));
-  Fields fields(&context_->memory_, headers.size() + 1);
+  Fields fields(&context_->memory_, headers.size() + 2);
   if (!fields.ok()) return Status::no_memory();
   fields.add(":status", status_text(status), true);
   fields.add(headers);
+  if (!date.empty()) fields.add("date", date, true);  // all of one second share it
   int rv;
   if (s->left_ || more) {
     nghttp2_data_provider body = {{.ptr = s}, H2Glue::read};

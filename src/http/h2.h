@@ -162,9 +162,11 @@ class H2Session {
 
   // Answers. headers: without :status. prefix (at most 8 bytes, copied) and pieces are the body, trailers follow it; no
   // body and no trailers: one HEADERS with END_STREAM. Headers, pieces and trailers must last until `sent` or `closed`,
-  // the bytes of pieces without a buffer too. more: further pieces follow by `send`.
+  // the bytes of pieces without a buffer too. more: further pieces follow by `send`. date: of that header, if there is
+  // to be one; likewise.
   base::Status answer(H2Stream* s, int status, std::span<const base::Header> headers, base::Slice prefix,
-                      std::span<const base::Piece> pieces, std::span<const base::Header> trailers, bool more = false);
+                      std::span<const base::Piece> pieces, std::span<const base::Header> trailers, bool more = false,
+                      std::string_view date = {});
   // The next message of an answer with `more`; the one before must have been taken (pending() == 0). last: with trailers.
   base::Status send(H2Stream* s, base::Slice prefix, std::span<const base::Piece> pieces,
                     std::span<const base::Header> trailers, bool more);
@@ -197,7 +199,7 @@ class H2Session {
   void count_frames(base::Slice bytes);
   void spend_reset();
   bool say_settings(base::Slice frame, Output* out);
-  void enough(const char* why);
+  void enough(const char* why);  // which goes into GOAWAY's debug data, too
   base::Status take_body(H2Stream* s, base::Slice prefix, std::span<const base::Piece> pieces,
                          std::span<const base::Header> trailers, bool more);
 
@@ -219,6 +221,7 @@ class H2Session {
   size_t skip_ = 24;        // of the preface, or of a frame's payload
   uint8_t head_[9], head_size_ = 0;
   bool said_last_ = false;  // in a GOAWAY: no further streams
+  bool said_all_ = false;   // a GOAWAY for a fault has been framed: nothing follows it
   size_t streams_ = 0, waiting_ = 0;
   int32_t recent_id_ = 0;   // the stream that was looked for last; nullptr: nghttp2 knows none of ours
   H2Stream* recent_ = nullptr;

@@ -21,7 +21,7 @@ constexpr int64_t kPauseNs = 100 * Timers::kNsPerMs;
 constexpr int kAcceptsARound = 64;  // so that new connections do not starve the others
 
 Status bad(std::string_view text) {
-  return Status::format(Code::kInvalidArgument, "address \"%.*s\": want host:port, [v6]:port or unix:/path",
+  return Status::format(Code::kInvalidArgument, "address \"%.*s\": want host:port, [v6]:port, unix:/path or fd:N",
                         int(text.size() < 200 ? text.size() : 200), text.data());
 }
 

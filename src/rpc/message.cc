@@ -94,6 +94,17 @@ uint64_t MessageReader::most_compressed() const {
   return o_.limit < SIZE_MAX / 4 ? 2 * uint64_t(o_.limit) + 4096 : UINT64_MAX;
 }
 
+Status MessageReader::declared(int64_t n) const {
+  bool packed = o_.coding != compress::Coding::kIdentity;
+  uint64_t most = packed ? most_compressed() : o_.limit;
+  if (o_.envelope) {  // which need not be compressed
+    most = std::max<uint64_t>(most, o_.limit);
+    most += most < UINT64_MAX - kEnvelope ? kEnvelope : 0;
+  }
+  if (n <= 0 || uint64_t(n) <= most) return {};
+  return packed ? too_large_compressed() : too_large();
+}
+
 Status MessageReader::data(Slice s) {
   if (!o_.envelope) {
     body_bytes += s.size;

@@ -48,6 +48,8 @@ class MessageReader {
     const compress::Registry* codings = &compress::kRegistry;
   };
   void begin(const Options& o);
+  // What the head declares, before a byte has come: at least n bytes of body. resource_exhausted: they cannot pass.
+  base::Status declared(int64_t n) const;
   void reset();        // keeps a small buffer of its own for the next message
   void trim();         // gives that back too
   void let_go();       // of the context, and of what counts it: nothing more will come

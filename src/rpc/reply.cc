@@ -53,13 +53,17 @@ std::string_view codings_header(const Request& r) {
 std::string_view accept_post(const Request& r) {
   bool streams = r.streams();
   if (!r.http2()) {
-    return streams ? "application/connect+json, application/connect+proto, application/grpc-web, application/grpc-web+json, application/grpc-web+proto"
-                   : "application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/json, application/proto";
+    return streams ? "application/connect+json, application/connect+proto, application/grpc-web, application/grpc-web+json, "
+                     "application/grpc-web+proto, application/grpc-web-text, application/grpc-web-text+json, application/grpc-web-text+proto"
+                   : "application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/grpc-web-text, "
+                     "application/grpc-web-text+json, application/grpc-web-text+proto, application/json, application/proto";
   }
   return streams ? "application/connect+json, application/connect+proto, application/grpc, application/grpc+json, application/grpc+proto, "
-                   "application/grpc-web, application/grpc-web+json, application/grpc-web+proto"
+                   "application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/grpc-web-text, "
+                   "application/grpc-web-text+json, application/grpc-web-text+proto"
                  : "application/grpc, application/grpc+json, application/grpc+proto, application/grpc-web, application/grpc-web+json, "
-                   "application/grpc-web+proto, application/json, application/proto";
+                   "application/grpc-web+proto, application/grpc-web-text, application/grpc-web-text+json, application/grpc-web-text+proto, "
+                   "application/json, application/proto";
 }
 
 // A line of a plain answer's own: not what decides where the answer ends, or how long the connection lasts.

@@ -4,6 +4,8 @@
 #include <zcrpc.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstring>
 
 namespace zcrpc::rpc {
 
@@ -105,6 +107,15 @@ void Request::Codings::read_list(std::string_view v, const compress::Registry& r
   }
 }
 
+// What can be shown of it.
+void Request::Timeout::set_bad(std::string_view v) {
+  bad = true;
+  size_t n = std::min(v.size(), sizeof value - 1);
+  for (size_t i = 0; i < n; i++) value[i] = v[i] >= 0x20 && v[i] < 0x7F ? v[i] : '?';
+  if (n < v.size()) memset(value + n - 3, '.', 3);
+  value[n] = '\0';
+}
+
 bool Request::set_target(std::string_view v) {
   target_.clear();
   if (!target_.append(v.data(), v.size())) return false;
@@ -190,7 +201,7 @@ bool Request::add(std::string_view name, std::string_view value) {
       break;
     case 12:
       if (name == "content-type") content_type(value);
-      if (name == "grpc-timeout") grpc_timeout_.bad = !read_grpc_timeout(value, &grpc_timeout_.ns);
+      if (name == "grpc-timeout" && !read_grpc_timeout(value, &grpc_timeout_.ns)) grpc_timeout_.set_bad(value);
       break;
     case 13:
       if (name == "grpc-encoding") grpc_.read_body(value, *codings_);
@@ -211,7 +222,7 @@ bool Request::add(std::string_view name, std::string_view value) {
       if (name == "content-encoding") http_.read_body(value, *codings_);
       break;
     case 18:
-      if (name == "connect-timeout-ms") connect_timeout_.bad = !read_connect_timeout(value, &connect_timeout_.ns);
+      if (name == "connect-timeout-ms" && !read_connect_timeout(value, &connect_timeout_.ns)) connect_timeout_.set_bad(value);
       break;
     case 20:
       if (name == "grpc-accept-encoding") grpc_.read_list(value, *codings_);
@@ -351,7 +362,10 @@ Refusal Request::finish(const Codings& c, const Timeout& t) {
     accepted_ |= bit(c.body);
     preferred_ = c.body;
   }
-  if (t.bad) return refuse(Code::kInvalidArgument, "broken timeout");
+  if (t.bad) {
+    snprintf(refusal_, sizeof refusal_, "broken timeout: %s: \"%s\"", &t == &grpc_timeout_ ? "grpc-timeout" : "connect-timeout-ms", t.value);
+    return refuse(Code::kInvalidArgument, refusal_);
+  }
   timeout_ns_ = t.ns;
   if (c.body == Coding::kUnknown) {
     Refusal r = refuse(Code::kUnimplemented, codings_->unknown_text());

@@ -101,6 +101,8 @@ class Request {
   struct Timeout {
     int64_t ns = kNoTimeout;
     bool bad = false;
+    char value[24];  // if it is bad: for people
+    void set_bad(std::string_view v);
   };
   [[nodiscard]] bool set_target(std::string_view v);
   void set_method(std::string_view v);
@@ -115,6 +117,7 @@ class Request {
   base::Metadata rest_;  // with keep_all: what is not in metadata_
   size_t path_ = 0;  // of target_
   int64_t timeout_ns_ = kNoTimeout, content_length_ = -1;
+  char refusal_[72];  // the text of one that quotes the request
   Timeout connect_timeout_, grpc_timeout_;
   Codings http_, grpc_, connect_;
   uint32_t accepted_ = 1;

@@ -87,14 +87,14 @@ void ServerCall::drop_reply() {
 // What the handler did wrong is for the log, not for the peer. [any]
 Status ServerCall::bad_reply(const Status& s) {
   worker_->log().format(base::LogLevel::kError, "%.*s: the reply: %s%s%s", int(request_.path().size()), request_.path().data(), s.path(),
-                                *s.path() ? ": " : "", s.message());
+                        *s.path() ? ": " : "", *s.message() ? s.message() : base::code_name(s.code()));
   return Status(s.code() == Code::kResourceExhausted ? Code::kResourceExhausted : Code::kInternal, "");
 }
 
 // What the application did not write itself, the error of a call downstream say, is for the log likewise. [any]
 Status ServerCall::unspoken(const Status& s) {
-  worker_->log().format(base::LogLevel::kError, "%.*s: answered with %s; the cause: %s%s%s", int(request_.path().size()), request_.path().data(),
-                                base::code_name(s.code()), s.path(), *s.path() ? ": " : "", s.message());
+  worker_->log().format(base::LogLevel::kError, "%.*s: answered with %s%s%s%s%s", int(request_.path().size()), request_.path().data(), base::code_name(s.code()),
+                        *s.path() || *s.message() ? "; the cause: " : "", s.path(), *s.path() && *s.message() ? ": " : "", s.message());
   return Status(s.code() >= Code::kPending ? Code::kInternal : s.code(), "");
 }
 

@@ -156,6 +156,11 @@ bool ServerCall::head_done() {
   o.inflate = method->flags & schema::kClientStream || request_.text() ? rpc::Inflate::kArriving : rpc::Inflate::kLate;
   reader_.begin(o);
   if (method->flags & schema::kClientStream) return open_stream();
+  // At once, for whoever asks before it sends (Expect: 100-continue). Text in base64 may be padded every four letters.
+  if (Status s = reader_.declared(request_.content_length() / (request_.text() ? 4 : 1)); !s.ok()) {
+    fail(std::move(s));
+    return false;
+  }
   state_ = State::kBody;
   return true;
 }

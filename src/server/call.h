@@ -80,6 +80,8 @@ class ServerCall : public rpc::Call {
   void unpark();
   bool answers_preflight() const { return !route_ && Cors::is_preflight(request_); }
   // Whether HTTP/1.1 has to tell by chunks where the answer, which streams, ends.
+  // An answer that caches may keep, or that is none to a call: its head says when it was made (decision 0187).
+  bool dated() const { return is_plain_ || request_.protocol() == rpc::Protocol::kNone || request_.protocol() == rpc::Protocol::kConnectGet; }
   bool in_chunks() const { return !is_plain_ || (http_->length < 0 && !http_->bodiless); }
   bool is_finished() const { return finished_.load(std::memory_order_relaxed); }
   size_t queued() const { return stream_->queued.load(std::memory_order_relaxed); }

@@ -21,6 +21,7 @@ namespace {
 constexpr int64_t kMs = net::Timers::kNsPerMs;
 constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+constexpr uint8_t kTlsHandshake = 0x16;  // the first byte that such a client sends
 constexpr size_t kPieces = 512;          // of one sendmsg
 constexpr int kReceivesARound = 4;       // full blocks from one connection before the others have their turn
 
@@ -205,7 +206,7 @@ bool Connection::fed(Slice bytes) {
   } else if (protocol_ == Protocol::kHttp2) {
     good = h2_->feed(bytes, worker_->loop()->now());
     if (!good) {
-      worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: bad HTTP/2: %s", int(peer_size_), peer_, h2_->failure());
+      log_broken_http2();
       end_when_sent();
     }
   } else {
@@ -234,8 +235,17 @@ bool Connection::detect(Slice bytes) {
       return false;
     }
     bool good = (seen_ == 0 || h2_->feed(Slice(kPreface.data(), seen_), heard_ns_)) && h2_->feed(bytes, heard_ns_);
-    if (!good) end_when_sent();
+    if (!good) {
+      log_broken_http2();
+      end_when_sent();
+    }
     return good;
+  }
+  // No request begins so, and whoever means TLS waits for an answer to it, not for ours.
+  if (seen_ == 0 && bytes.data[0] == kTlsHandshake) {
+    worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: a TLS handshake where HTTP was to begin: this port is in clear", int(peer_size_), peer_);
+    broken_ = true;
+    return false;
   }
   protocol_ = Protocol::kHttp1;
   return (seen_ == 0 || feed_http1(Slice(kPreface.data(), seen_))) && feed_http1(bytes);
@@ -323,7 +333,7 @@ void Connection::flush() {
   }
   if (dead_) return;
   count_copies();
-  if (h2_ && h2_->over()) ending_ = true;
+  if (h2_ && h2_->over() && !std::exchange(ending_, true) && *h2_->failure()) log_broken_http2();
   if (out_.empty()) {
     stalled_ns_ = 0;
     if (ending_) shut_down();
@@ -518,6 +528,15 @@ void Connection::on_timer() {
   if (!dead_) expect_by(std::max(due, now + kMs));
 }
 
+// One line for whoever wonders where a connection went, or its answer.
+void Connection::log_cut(const char* why, int64_t ms, const char* option) const {
+  worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: cut: %s for %lld ms (ZCRPC_SERVER_%s)", int(peer_size_), peer_, why, static_cast<long long>(ms), option);
+}
+
+void Connection::log_broken_http2() const {
+  worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: bad HTTP/2: %s", int(peer_size_), peer_, h2_->failure());
+}
+
 // A peer that has gone without a word is asked, and given up when it says nothing.
 bool Connection::alive(int64_t now, int64_t* due) {
   const Config& config = worker_->config();
@@ -525,7 +544,7 @@ bool Connection::alive(int64_t now, int64_t* due) {
   if (heard_ns_ >= asked_ns_) asked_ns_ = 0;
   int64_t by = later(asked_ns_ ? asked_ns_ : heard_ns_, asked_ns_ ? config.keepalive_timeout_ms : config.keepalive_ms);
   if (now >= by && asked_ns_) {
-    worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: no answer to a ping", int(peer_size_), peer_);
+    log_cut("no answer to a ping", config.keepalive_timeout_ms, "KEEPALIVE_TIMEOUT");
     close();
     return false;
   }
@@ -551,6 +570,16 @@ void Connection::count_request() {
   }
 }
 
+void Connection::log_slow(ServerCall* c, int64_t now) const {
+  const Config& config = worker_->config();
+  std::string_view path = c->request().path();
+  worker_->loop()->log().format(base::LogLevel::kInfo,
+                                "%.*s: cut: %.*s: %llu bytes of a body in %lld ms (ZCRPC_SERVER_BODY_TIMEOUT %lld ms, then ZCRPC_SERVER_MIN_RATE %lld bytes a second)",
+                                int(peer_size_), peer_, int(std::min<size_t>(path.size(), 200)), path.data(), static_cast<unsigned long long>(c->body_bytes()),
+                                static_cast<long long>((now - c->begun_ns()) / kMs), static_cast<long long>(config.body_grace_ms),
+                                static_cast<long long>(config.body_rate));
+}
+
 // What is late ends; what is not says when to look again.
 int64_t Connection::check(int64_t now) {
   const Config& config = worker_->config();
@@ -561,7 +590,14 @@ int64_t Connection::check(int64_t now) {
     due_next = std::min(due_next, due);
     return false;
   };
-  if ((late(linger_due_ns_) && !takes_the_rest(now)) || late(stalled_ns_)) {
+  if (late(linger_due_ns_) && !takes_the_rest(now)) {
+    if (!ending_) log_cut("a request that was answered early went on", config.dropped_ms, "REST_TIMEOUT");
+    else if (!shut_) log_cut("too little was taken of what was sent before the end", config.linger_ms, "LINGER");
+    close();
+    return kNever;
+  }
+  if (late(stalled_ns_)) {
+    log_cut("nothing was taken of what was sent", config.stall_ms, "STALL_TIMEOUT");
     close();
     return kNever;
   }
@@ -569,6 +605,8 @@ int64_t Connection::check(int64_t now) {
   // head_due_ns_ is 0 from the first head on, so that a connection of which only an empty line has come is not settled.
   bool settled = protocol_ == Protocol::kHttp2 ? saw_settings_ : protocol_ == Protocol::kHttp1 && !parser_.in_head() && head_due_ns_ == 0;
   if (!settled && late(head_due_ns_)) {
+    const char* why = h2_ ? "no SETTINGS" : protocol_ == Protocol::kHttp1 || seen_ ? "no whole head" : stream_ ? "no handshake, or nothing behind it" : "no byte";
+    log_cut(why, config.head_ms, "HEAD_TIMEOUT");
     if (h2_) h2_->goaway(http::kH2SettingsTimeout);
     if (protocol_ == Protocol::kHttp1) bare_http1(408);
     end_when_sent();
@@ -587,6 +625,7 @@ int64_t Connection::check(int64_t now) {
   if (late(age_ns_)) {
     if (aged_) {
       age_ns_ = kNever;
+      if (!idle()) log_cut("calls went on behind the connection's age", config.age_grace_ms, "AGE_GRACE");
       drain_deadline("the connection has reached its age");
       return due_next;
     }
@@ -609,7 +648,10 @@ int64_t Connection::check(int64_t now) {
     }
     if (c->state() == ServerCall::State::kBody && now - c->begun_ns() >= config.body_grace_ms * kMs) {
       int64_t ms = (now - c->begun_ns()) / kMs;
-      if (int64_t(c->body_bytes()) < ms * config.body_rate / 1000) c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));
+      if (int64_t(c->body_bytes()) < ms * config.body_rate / 1000) {
+        log_slow(c, now);
+        c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));
+      }
     }
     if (c->state() == ServerCall::State::kBody) due_next = std::min(due_next, std::max(later(c->begun_ns(), config.body_grace_ms), now + 1000 * kMs));
     c = following;

@@ -116,6 +116,9 @@ class Connection {
   bool update_interest();
   void grow_old();
   void count_request();
+  void log_cut(const char* why, int64_t ms, const char* option) const;
+  void log_slow(ServerCall* c, int64_t now) const;
+  void log_broken_http2() const;
   bool alive(int64_t now, int64_t* due);   // false: it was closed
   void on_timer();
   int64_t check(int64_t now);              // when to look again
@@ -143,6 +146,7 @@ class Connection {
   void watch_answers();
   bool too_much_waits() const;
   void go_on();                            // with those that were parked
+  std::string_view date(const ServerCall* c);
   void answer_http2(ServerCall* c, base::Slice body);
   // local.cc
   void answer_local(ServerCall* c, base::Slice body);

@@ -117,20 +117,22 @@ void Connection::end_unary(ServerCall* c) {
   flush_later();
 }
 
+std::string_view Connection::date(const ServerCall* c) { return c->dated() ? worker_->date() : std::string_view(); }
+
 void Connection::answer_http2(ServerCall* c, Slice body) {
   handed_ = true;
   const rpc::Reply& r = c->reply();
   std::span<const base::Piece> pieces = r.is_error() ? std::span<const base::Piece>() : c->pieces();
   if (!body.empty()) pieces = c->body_piece(body);
   if (c->request().head_request()) pieces = {};
-  if (Status s = h2_->answer(&c->h2, r.status(), r.headers(), r.prefix(), pieces, r.trailers()); !s.ok()) fail_later();
+  if (Status s = h2_->answer(&c->h2, r.status(), r.headers(), r.prefix(), pieces, r.trailers(), false, date(c)); !s.ok()) fail_later();
 }
 
 void Connection::stream_http2(ServerCall* c, std::span<const base::Piece> pieces, bool first, bool last) {
   handed_ = true;
   const rpc::Reply& r = c->reply();
   std::span<const base::Header> trailers = last ? r.trailers() : std::span<const base::Header>();
-  Status s = first ? h2_->answer(&c->h2, r.status(), r.headers(), {}, pieces, trailers, !last) : h2_->send(&c->h2, {}, pieces, trailers, !last);
+  Status s = first ? h2_->answer(&c->h2, r.status(), r.headers(), {}, pieces, trailers, !last, date(c)) : h2_->send(&c->h2, {}, pieces, trailers, !last);
   if (!s.ok()) fail_later();
 }
 

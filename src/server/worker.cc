@@ -105,9 +105,10 @@ const Route* Worker::route(const rpc::Request& r) const {
 }
 
 std::string_view Worker::date() {
-  int64_t wall = io_->wall_ns(io_->user);
-  if (int64_t second = wall / 1'000'000'000; second != date_second_) {
-    date_second_ = second;
+  constexpr int64_t kSecond = 1'000'000'000;
+  if (int64_t now = loop_->now(); now >= date_due_ns_) {
+    int64_t wall = io_->wall_ns(io_->user);
+    date_due_ns_ = now + kSecond - (wall < 0 ? 0 : wall % kSecond);
     http::http_date(wall, date_);
   }
   return {date_, sizeof date_};
@@ -311,11 +312,14 @@ void Worker::on_timer() {
   }
   if (now >= due && !past_deadline_) {
     past_deadline_ = true;
+    size_t running = 0;
     for (Connection* c = connections_; c;) {
       Connection* following = c->next;
+      running += c->running();
       c->drain_deadline();
       c = following;
     }
+    if (running) loop_->log().format(base::LogLevel::kInfo, "the server ends: %zu calls had not when its grace was over", running);
     // What cannot even be told so has a moment, and is cut.
     loop_->set_timer(&timer_, now + config().linger_ms * kMs);
   } else if (past_deadline_) {

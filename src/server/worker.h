@@ -56,7 +56,7 @@ class Worker {
   // A place for a call, of those that the server has over all loops. False: there is none, which is counted and logged.
   bool occupy();
   void vacate();
-  std::string_view date();                 // for HTTP heads, renewed every second
+  std::string_view date();                 // for HTTP heads; its bytes stay where they are, and change every second
   const Route* route(const rpc::Request& r) const;  // nullptr: none
   uint32_t random() { return random_ = random_ * 1664525u + 1013904223u; }
 
@@ -125,7 +125,7 @@ class Worker {
   size_t idle_count_ = 0;
   Delivery* idle_deliveries_ = nullptr;
   size_t idle_delivery_count_ = 0;
-  int64_t date_second_ = -1;
+  int64_t date_due_ns_ = INT64_MIN;        // when the next second begins
   char date_[http::kDateSize];
   uint32_t random_ = 1;
   size_t places_ = 0;                      // for calls, of the server's, that are free

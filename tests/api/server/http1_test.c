@@ -227,6 +227,33 @@ static void expect_continue_is_left_waiting(void **state) {
   assert_int_equal(a.status, 404);
   assert_true(ends(fd));
   close(fd);
+  /* More than is taken, bare, packed and in an envelope: who asked is spared the way. */
+  static const char *const heads[] = {
+      "Content-Type: application/json\r\nContent-Length: 4194305\r\n",
+      "Content-Type: application/proto\r\nContent-Encoding: gzip\r\nContent-Length: 8392705\r\n",
+      "Content-Type: application/grpc-web\r\nContent-Length: 4194310\r\n",
+      "Content-Type: application/grpc-web-text\r\nContent-Length: 16777240\r\n",
+  };
+  for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+    char text[512];
+    fd = dial();
+    snprintf(text, sizeof text, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n%s\r\n", heads[i]);
+    say(fd, text);
+    read_answer(fd, &a);
+    if (a.status == 100) fail_msg("%s: 100", heads[i]);
+    assert_int_equal(a.status, i < 2 ? 429 : 200);
+    if (i == 0) assert_string_equal(body(&a), "{\"code\":\"resource_exhausted\",\"message\":\"message is larger than the limit of 4194304 bytes\"}");
+    if (i == 1) assert_non_null(strstr(body(&a), "message is larger than the limit of 8392704 bytes before it is inflated"));
+    if (i == 2) assert_non_null(strstr(body(&a) + 5, "grpc-status: 8\r\n"));
+    assert_true(ends(fd));
+    close(fd);
+  }
+  /* One byte less is asked for. */
+  fd = dial();
+  say(fd, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 4194304\r\n\r\n");
+  read_answer(fd, &a);
+  assert_int_equal(a.status, 100);
+  close(fd);
 }
 
 /* Each of these could be read in two ways by two parsers. */

@@ -508,6 +508,53 @@ static void an_answer_after_the_servers_end_reads_what_has_gone(void **state) {
   close(fd2);
 }
 
+/* "Sat, 21 Nov 2026 23:40:15 GMT", and now. */
+static int is_now(const char *date) {
+  struct tm t;
+  char again[64];
+  time_t now = time(NULL);
+  if (!date) return 0;
+  for (int back = 0; back < 20; back++) {
+    time_t then = now - back;
+    strftime(again, sizeof again, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&then, &t));
+    if (!strcmp(again, date)) return 1;
+  }
+  return 0;
+}
+
+/* What caches may keep, and what people debug by; answers of calls over HTTP/2 are spared it (decision 0187). */
+static void an_answer_does_not_say_when_it_was_made(void **state) {
+  nghttp2_nv get[] = {FIELD(":method", "GET"), FIELD(":scheme", "http"), FIELD(":authority", "x"), FIELD(":path", "/s.S/Get?encoding=json&message=%7b%7d")};
+  char in[64];
+  (void)state;
+  h2_open(&c);
+  for (int i = 0; i < 3; i++) {
+    stream *t = h2_request(&c, i ? "/418" : "/x", "text/csv", NULL, "abc", 3);
+    h2_run(&c);
+    if (!is_now(field(t, "date"))) fail_msg("%s", field(t, "date"));
+    if (i == 1) usleep(1100000); /* another second */
+  }
+  stream *t = &c.streams[c.count++];
+  memset(t, 0, sizeof *t);
+  t->body = malloc(2 << 20);
+  t->id = nghttp2_submit_request(c.session, NULL, get, sizeof get / sizeof *get, NULL, NULL);
+  c.open++;
+  h2_run(&c);
+  assert_int_equal(t->status, 200);
+  assert_true(is_now(field(t, "date")));
+  t = h2_request(&c, "/s.S/Echo", "application/grpc", NULL, in, enveloped(in, "x"));
+  h2_run(&c);
+  assert_string_equal(field(t, "grpc-status"), "0");
+  assert_null(field(t, "date"));
+  h2_free(&c);
+  int fd = dial();
+  ask(fd, "GET /x", "\r\n");
+  assert_true(is_now(header(&a, "date")));
+  ask(fd, "GET /418", "\r\n");
+  assert_true(is_now(header(&a, "date")));
+  close(fd);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_request_is_not_seen_whole),
@@ -518,6 +565,7 @@ int main(void) {
       cmocka_unit_test(a_body_has_no_limit),
       cmocka_unit_test(an_error_is_not_in_the_requests_protocol),
       cmocka_unit_test(http2_answers_differ),
+      cmocka_unit_test(an_answer_does_not_say_when_it_was_made),
       cmocka_unit_test(a_call_is_answered_as_plain_http),
   };
   const struct CMUnitTest alone[] = {

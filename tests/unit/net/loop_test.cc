@@ -261,6 +261,7 @@ void addresses_are_misread(void**) {
     base::Status s = parse_address(bad, &a);
     assert_int_equal(int(s.code()), int(base::Code::kInvalidArgument));
     assert_non_null(strstr(s.message(), bad));
+    assert_non_null(strstr(s.message(), "want host:port, [v6]:port, unix:/path or fd:N"));
   }
 }
 

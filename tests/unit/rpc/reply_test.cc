@@ -153,9 +153,9 @@ void a_refusal_does_not_say_what_would_do(void**) {
     assert_true(reply.refuse(r, r.classify(flags, {})).ok());
   };
   refuse(true, "POST", {{"content-type", "text/plain"}}, 0);
-  is(reply, 415, "content-length: 0\naccept-post: application/grpc, application/grpc+json, application/grpc+proto, application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/json, application/proto\n", "", "");
+  is(reply, 415, "content-length: 0\naccept-post: application/grpc, application/grpc+json, application/grpc+proto, application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/grpc-web-text, application/grpc-web-text+json, application/grpc-web-text+proto, application/json, application/proto\n", "", "");
   refuse(false, "POST", {}, 0);
-  is(reply, 415, "content-length: 0\naccept-post: application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/json, application/proto\n", "", "");
+  is(reply, 415, "content-length: 0\naccept-post: application/grpc-web, application/grpc-web+json, application/grpc-web+proto, application/grpc-web-text, application/grpc-web-text+json, application/grpc-web-text+proto, application/json, application/proto\n", "", "");
   refuse(false, "OPTIONS", {}, ZCRPC_METHOD_NO_SIDE_EFFECTS);
   is(reply, 405, "content-length: 0\nallow: GET, POST\n", "", "");
   refuse(false, "POST", {{"content-type", "application/proto"}}, -1);

@@ -194,11 +194,17 @@ void a_timeout_is_misread(void**) {
   assert_false(bool(connect("9999999999")));
   assert_int_equal(r.timeout_ns(), 9999999999 * 1000000);
   for (const char* bad : {"", "-1", "1.5", "1s", "12345678901", " 1"}) {
-    is_refused(connect(bad), 200, Code::kInvalidArgument, "broken timeout");
+    is_refused(connect(bad), 200, Code::kInvalidArgument, ("broken timeout: connect-timeout-ms: \"" + std::string(bad) + "\"").c_str());
   }
+  // What is shown of it can be shown.
+  is_refused(connect("1\xff\x01\n"), 200, Code::kInvalidArgument, "broken timeout: connect-timeout-ms: \"1???\"");
+  is_refused(connect("12345678901234567890123456"), 200, Code::kInvalidArgument, "broken timeout: connect-timeout-ms: \"12345678901234567890...\"");
+  is_refused(connect("12345678901234567890123"), 200, Code::kInvalidArgument, "broken timeout: connect-timeout-ms: \"12345678901234567890123\"");
   assert_false(bool(grpc("20m")));
   assert_int_equal(r.timeout_ns(), 20000000);
-  is_refused(grpc("20"), 200, Code::kInvalidArgument, "broken timeout");
+  is_refused(grpc("20"), 200, Code::kInvalidArgument, "broken timeout: grpc-timeout: \"20\"");
+  is_refused(ask(&r, true, "POST", "/p.S/M", {{"content-type", "application/grpc"}, {"grpc-timeout", "1x"}, {"connect-timeout-ms", "2x"}}, 0), 200,
+             Code::kInvalidArgument, "broken timeout: grpc-timeout: \"1x\"");
   // Each protocol has its own header.
   assert_false(bool(ask(&r, true, "POST", "/p.S/M", {{"content-type", "application/grpc"}, {"connect-timeout-ms", "x"}}, 0)));
   assert_int_equal(r.timeout_ns(), rpc::kNoTimeout);

@@ -111,6 +111,13 @@ struct Scene {
     assert_int_equal(frames(kGoaway, &code), 1);
     assert_int_equal(code, http::kH2EnhanceYourCalm);
   }
+  // To whom it may concern: the other side's log, and ours. It is the last frame.
+  void told_why(std::string_view option) {
+    std::vector<Frame> all = frames_of(got);
+    assert_true(!all.empty() && all.back().type == kGoaway);
+    if (all.back().payload.find(option, 8) == std::string::npos) fail_msg("GOAWAY says \"%s\"", all.back().payload.substr(8).c_str());
+    if (h.log.find(option) == std::string::npos) fail_msg("logged \"%s\"", h.log.c_str());
+  }
 };
 
 // ---- HTTP/2
@@ -123,6 +130,7 @@ void rapid_resets_are_served(void**) {
   for (uint32_t i = 0; i < 5000; i++) all += open_stream(2 * i + 1, true) + frame(kReset, 0, 2 * i + 1, be32(http::kH2Cancel));
   s.attack(all);
   s.told_to_calm_down();
+  s.told_why("_RATE)");  // of resets, or of frames: whichever is used up first
   assert_true(s.closed);
   assert_in_range(s.h.requests, 100, 1100);  // those that nobody has answered yet count against the streams
   s.h.answer = true;
@@ -198,6 +206,18 @@ void lies_about_lengths_are_free(void**) {
   s.cost("MadeYouReset by content-length", 150, 6 << 20);
 }
 
+// An honest client that reached the limit finds out which, and so does whoever runs the server.
+void a_goaway_for_resets_says_nothing(void**) {
+  Scene s;
+  std::string all = kHello;
+  for (uint32_t i = 0; i < 2000; i++) all += open_stream(2 * i + 1) + frame(kReset, 0, 2 * i + 1, be32(http::kH2Cancel));
+  s.attack(all);
+  s.told_to_calm_down();
+  s.told_why("too many streams reset (ZCRPC_SERVER_RESET_BURST, ZCRPC_SERVER_RESET_RATE)");
+  assert_true(s.closed);
+  s.neighbour_is_served();
+}
+
 // CVE-2024-28182.
 void continuations_without_end_are_read(void**) {
   Scene s;
@@ -223,6 +243,7 @@ void an_hpack_bomb_is_unpacked(void**) {
     assert_int_equal(s.h.requests, 0);
     if (huge) {
       s.told_to_calm_down();
+      s.told_why("(ZCRPC_LIMIT_HEADERS)");
       assert_true(s.closed);
     } else {
       assert_false(s.closed);  // over the limit, and not over four times it: the stream alone
@@ -555,6 +576,7 @@ int main() {
       cmocka_unit_test(rapid_resets_are_served),
       cmocka_unit_test(resets_make_room_for_more_handlers),
       cmocka_unit_test(resets_of_our_own_are_free),
+      cmocka_unit_test(a_goaway_for_resets_says_nothing),
       cmocka_unit_test(lies_about_lengths_are_free),
       cmocka_unit_test(continuations_without_end_are_read),
       cmocka_unit_test(an_hpack_bomb_is_unpacked),

@@ -340,6 +340,7 @@ void calls_are_cut_before_anybody_was_told(void**) {
       }
       assert_true(until([&] { return w.ends.size() == 2; }));
       for (int32_t code : w.ends) assert_int_equal(code, answered ? ZCRPC_OK : ZCRPC_UNAVAILABLE);
+      assert_int_equal(h.log.find("the server ends: 2 calls had not when its grace was over\n") != h.log.npos, !answered);
       for (rpc::Call* call : w.calls) call->release();
     }
     h.stop();

@@ -26,12 +26,14 @@ struct Harness {
   std::string reply;    // what requests are answered with instead of their own bytes, unless it is empty
   int requests = 0, port = 0;
   int dones = 0, code = 0;  // DONEs that were heard, and the last one's code
+  std::string log;      // a line each
 
   // What went wrong, if anything did; empty: it serves.
   zcrpc::base::Status start(const zcrpc::net::Io* io, zcrpc::server::Config config = {}) {
     zcrpc::net::Loop::Options o;
     o.io = io;
     o.log = config.log;
+    if (!o.log.write) o.log = {[](int32_t, const char* text, size_t n, void* user) { static_cast<std::string*>(user)->append(text, n).append("\n"); }, &log, zcrpc::base::LogLevel::kInfo};
     auto made_loop = zcrpc::net::Loop::make(o);
     if (!made_loop.ok()) return made_loop.take_status();
     loop = *made_loop;

@@ -24,7 +24,7 @@ server::Config hasty() {
 }
 
 // Says `text` on a new connection and waits for the server to end it: ms that took; *got: what it said.
-int64_t until_closed(const server::Config& c, std::string_view text, std::string* got) {
+int64_t until_closed(const server::Config& c, std::string_view text, std::string* got, std::string* log = nullptr) {
   Harness h;
   assert_true(h.start(net::system_io(), c).ok());
   int fd = dial(h.port);
@@ -34,6 +34,7 @@ int64_t until_closed(const server::Config& c, std::string_view text, std::string
   *got = hear(&h, fd, "", 5000, &closed);
   assert_true(closed);
   int64_t took = ms_now() - start;
+  if (log) *log = h.log;
   close(fd);
   h.stop();
   return took;
@@ -97,6 +98,31 @@ void an_idle_connection_is_kept_for_ever_or_a_busy_one_reaped(void**) {
   h.stop();
 }
 
+// Whoever wonders where a connection went finds one line, with the limit and the option that moves it.
+void a_cut_leaves_no_line(void**) {
+  server::Config patient = hasty();
+  patient.idle_ms = 60'000;
+  struct {
+    server::Config c;
+    std::string text, want;
+  } kinds[] = {
+      {hasty(), "", "cut: no byte for 150 ms (ZCRPC_SERVER_HEAD_TIMEOUT)"},
+      {hasty(), "PRI * HT", "cut: no whole head for 150 ms (ZCRPC_SERVER_HEAD_TIMEOUT)"},
+      {patient, "POST /s.S", "cut: no whole head for 150 ms (ZCRPC_SERVER_HEAD_TIMEOUT)"},
+      {patient, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "cut: no SETTINGS for 150 ms (ZCRPC_SERVER_HEAD_TIMEOUT)"},
+      {patient, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nContent-Length: 100000\r\n\r\n\x0a",
+       "cut: /s.S/Echo: 1 bytes of a body in "},
+      {hasty(), post("\x0a\x01x"), ""},  // nothing was cut
+  };
+  for (auto& k : kinds) {
+    std::string got, log;
+    until_closed(k.c, k.text, &got, &log);
+    bool good = k.want.empty() ? log.empty() : log.find(k.want) != log.npos && std::count(log.begin(), log.end(), '\n') == 1 && log.starts_with("127.0.0.1:");
+    if (!good) fail_msg("wanted \"%s\", logged \"%s\"", k.want.c_str(), log.c_str());
+    if (k.want.starts_with("cut: /")) assert_true(log.find("(ZCRPC_SERVER_BODY_TIMEOUT 150 ms, then ZCRPC_SERVER_MIN_RATE 1000000 bytes a second)\n") != log.npos);
+  }
+}
+
 void a_peer_that_reads_nothing_is_kept(void**) {
   Harness h;
   server::Config c = hasty();
@@ -122,6 +148,7 @@ void a_peer_that_reads_nothing_is_kept(void**) {
   assert_int_equal(s.connections_now, 0);
   assert_true(ms_now() - start < 5000);
   assert_true(sent < all);  // above its high-water mark the server stopped reading
+  assert_true(h.log.find(": cut: nothing was taken of what was sent for 150 ms (ZCRPC_SERVER_STALL_TIMEOUT)\n") != h.log.npos);
   close(fd);
   h.stop();
 }
@@ -166,6 +193,7 @@ void a_call_on_an_old_connection_runs_on_past_its_grace(void**) {
   assert_true(ms_now() - start >= 180 && ms_now() - start < 3000);
   assert_true(got.starts_with("HTTP/1.1 503 "));
   assert_true(got.find("\"unavailable\"") != got.npos);
+  assert_true(h.log.find("for 100 ms (ZCRPC_SERVER_AGE_GRACE)\n") != h.log.npos);
   close(fd);
   h.stop();
 }
@@ -225,6 +253,7 @@ void a_peer_that_has_gone_without_a_word_is_kept(void**) {
     assert_int_equal(closed, !there);
     if (there) assert_true(frames(got, 6) >= 3);
     else assert_true(frames(got, 6) == 1 && ms_now() - start >= 2 * kLimit - 10);
+    assert_int_equal(h.log.find(": cut: no answer to a ping for 150 ms (ZCRPC_SERVER_KEEPALIVE_TIMEOUT)\n") != h.log.npos, !there);
     close(fd);
     h.stop();
   }
@@ -325,6 +354,7 @@ int main() {
       cmocka_unit_test(a_preface_without_settings_is_waited_for),
       cmocka_unit_test(a_body_that_drips_is_waited_for),
       cmocka_unit_test(an_idle_connection_is_kept_for_ever_or_a_busy_one_reaped),
+      cmocka_unit_test(a_cut_leaves_no_line),
       cmocka_unit_test(a_peer_that_reads_nothing_is_kept),
       cmocka_unit_test(an_old_connection_is_never_renewed_or_loses_a_request),
       cmocka_unit_test(a_call_on_an_old_connection_runs_on_past_its_grace),
