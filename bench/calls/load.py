@@ -38,7 +38,11 @@ class Server:
             self.process.kill()
             raise SystemExit(f'{peer.name}: said {line!r} instead of where it listens')
         self.port = int(found.group(2))
-        self.pid = peer.worker(self.process.pid)
+        try:
+            self.pid = peer.worker(self.process.pid)
+        except BaseException:
+            self.stop()  # or it would listen for ever
+            raise
 
     def stop(self):
         """Ends it, and returns what it still had to say."""
