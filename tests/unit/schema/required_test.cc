@@ -40,7 +40,7 @@ struct Schemas {
   }
   ~Schemas() { s->release(); }
   schema::View decode(const char* type, const std::string& b, base::Arena* a) {
-    auto v = view::decode(s->message(type), {b.data(), b.size()}, false, {0, 1000}, a);
+    auto v = view::decode(s->message(type), {b.data(), b.size()}, false, {.max_depth = 1000}, a);
     if (!v.ok()) fail_msg("not decoded: %s", v.status().message());
     return *v;
   }
