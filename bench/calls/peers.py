@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 
 import bodies
 
@@ -134,11 +135,17 @@ class Nginx(Peer):
         return super().answers(work) and work.message == 'echo'
 
     def worker(self, pid):
-        with open(f'/proc/{pid}/task/{pid}/children') as f:
-            for child in f.read().split():
-                with open(f'/proc/{child}/comm') as name:
-                    if name.read().strip() == 'nginx':
-                        return int(child)
+        # It listens before its worker is there.
+        for _ in range(200):
+            with open(f'/proc/{pid}/task/{pid}/children') as f:
+                for child in f.read().split():
+                    try:
+                        with open(f'/proc/{child}/comm') as name:
+                            if name.read().strip() == 'nginx':
+                                return int(child)
+                    except (FileNotFoundError, ProcessLookupError):
+                        pass  # gone meanwhile
+            time.sleep(0.01)
         raise SystemExit('nginx: no worker')
 
     def holds_idle(self, http1):
