@@ -110,7 +110,10 @@ const zcrpc_view* zcrpc_encoder_view(zcrpc_encoder* e, zcrpc_arena* a, zcrpc_err
     base::Result<base::Buffer*> b = encode::snapshot(from_c(e));
     if (!b.ok()) return b.take_status();
     base::BufferRef holder(*b);
-    return view::decode(encode::root_of(from_c(e)), holder->slice(), true, {}, from_c(a), holder.get());
+    base::Result<schema::View> v = view::decode(encode::root_of(from_c(e)), holder->slice(), true, {}, from_c(a), holder.get());
+    // The view lives as long as the arena, and its bytes with it.
+    if (v.ok() && !from_c(a)->hold(holder.get())) return base::Status::no_memory();
+    return v;
   });
 }
 

@@ -287,6 +287,37 @@ static void what_was_set_can_be_read_back(void **state) {
   zcrpc_arena_reset(other);
 }
 
+/* Of 5 bytes, of some blocks, and of what malloc gets from the system: each was read where memory had been freed. */
+static void what_is_read_back_outlives_the_edit(void **state) {
+  static const size_t sizes[] = {5, 1000, 20000, 200000};
+  size_t i;
+  (void)state;
+  for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    size_t n = sizes[i], k;
+    char *text = (char *)malloc(n);
+    zcrpc_encoder *once = zcrpc_encoder_new(all, NULL);
+    const zcrpc_view *v;
+    zcrpc_slice s;
+    memset(text, 'x', n);
+    zcrpc_encoder_edit(once, NULL);
+    zcrpc_encoder_put_string(once, 9, text, n);
+    v = zcrpc_encoder_view(once, other, NULL);
+    assert_non_null(v);
+    zcrpc_encoder_free(once);
+    for (k = 0; k < 20; k++) {
+      char *again = (char *)malloc(n + 16 * k);
+      assert_non_null(again);
+      memset(again, 'y', n + 16 * k);
+      free(again);
+    }
+    zcrpc_view_string(v, 9, &s);
+    assert_int_equal(s.len, n);
+    assert_memory_equal(s.data, text, n);
+    free(text);
+    zcrpc_arena_reset(other);
+  }
+}
+
 static void an_edit_can_begin_with_nothing(void **state) {
   (void)state;
   zcrpc_encoder_reset(e, all);
@@ -685,6 +716,7 @@ int main(void) {
       cmocka_unit_test(groups_extensions_and_message_sets_are_edited),
       cmocka_unit_test(a_merge_is_protobufs),
       cmocka_unit_test(what_was_set_can_be_read_back),
+      cmocka_unit_test(what_is_read_back_outlives_the_edit),
       cmocka_unit_test(an_edit_can_begin_with_nothing),
       cmocka_unit_test(large_parts_go_by_reference_and_only_from_buffers),
       cmocka_unit_test(mistakes_are_told_at_the_end),
