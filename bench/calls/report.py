@@ -121,7 +121,7 @@ def lost(rows):
     if not missed and not behind:
         return out + ['Nowhere: every goal is reached, and no peer is ahead.']
     if missed:
-        out += ['Goals that are missed (docs/decisions 0145 to 0149 say why):', '']
+        out += ['Goals that are missed (docs/decisions 0147 and 0190 say why):', '']
         out += [f'- {r.title}, against {r.peer}: {r.ours:.2f} {r.unit} to {r.theirs:.2f}, {r.ratio:.2f} of the {r.goal} wanted' for r in missed]
     if behind:
         out += ['', 'Peers that are ahead of us:', '']
