@@ -39,8 +39,8 @@ constexpr size_t kRanges = 65536, kEnded = 1024, kBlocks = 64, kBytes = size_t(1
 // State of the whole process, which only debug builds have: an address is all that a view tells once its memory has gone.
 // Zeroed by the loader; the lock spins, since what it guards is short.
 std::atomic_flag lock_ = ATOMIC_FLAG_INIT;
-Range* ranges_;  // by address, apart from each other
-size_t range_count_, range_room_;
+Range ranges_[kRanges];  // by address, apart from each other; not malloc's, whose uses tests count
+size_t range_count_;
 uint64_t ends_;
 Ended ended_[kEnded];
 Kept kept_[kBlocks];
@@ -70,16 +70,8 @@ void forget_some() {
   }
 }
 
-bool room_for_two() {
+void make_room_for_two() {
   if (range_count_ + 2 > kRanges) forget_some();
-  if (range_count_ + 2 <= range_room_) return true;
-  const size_t more = range_room_ ? range_room_ * 2 : 256;
-  auto* p = static_cast<Range*>(ranges_ ? kDefaultAllocator.realloc(ranges_, range_room_ * sizeof(Range), more * sizeof(Range), nullptr)
-                                        : kDefaultAllocator.alloc(more * sizeof(Range), nullptr));
-  if (!p) return false;
-  ranges_ = p;
-  range_room_ = more;
-  return true;
 }
 
 void insert(size_t at, const Range& r) {
@@ -163,9 +155,11 @@ uint64_t begin_end() {
 void memory_ended(uint64_t end, const void* begin, size_t size, const Arena* arena) {
   const auto from = reinterpret_cast<uintptr_t>(begin);
   const Locked locked;
-  if (!size || !room_for_two()) return;
+  if (!size) return;
+  make_room_for_two();
   cut(from, from + size);
-  if (room_for_two()) insert(place_of(from), {from, from + size, end, function_, caller_, arena});
+  make_room_for_two();
+  insert(place_of(from), {from, from + size, end, function_, caller_, arena});
 }
 
 void view_ended(uint64_t end, const void* index, size_t size, std::string_view type) {
@@ -178,7 +172,8 @@ void view_ended(uint64_t end, const void* index, size_t size, std::string_view t
 void view_began(const void* index, size_t size) {
   const auto begin = reinterpret_cast<uintptr_t>(index);
   const Locked locked;
-  if (range_count_ && room_for_two()) cut(begin, begin + size);
+  make_room_for_two();
+  cut(begin, begin + size);
 }
 
 bool keep_released(void* block, size_t size) {
