@@ -188,6 +188,12 @@ struct H2Glue {
     return nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, st->id_, NGHTTP2_ENHANCE_YOUR_CALM) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
   }
 
+  // Padding is no work: a frame that has any is worth what it brings besides.
+  static bool brings_nothing(const nghttp2_frame* f) {
+    size_t n = f->hd.length - std::min(f->data.padlen, f->hd.length);
+    return n == 0 || (f->data.padlen && n < kUseful);
+  }
+
   static int frame_recv(nghttp2_session* ng, const nghttp2_frame* f, void* user) {
     H2Session* s = session(user);
     switch (f->hd.type) {
@@ -198,7 +204,7 @@ struct H2Glue {
         bool last = f->hd.flags & NGHTTP2_FLAG_END_STREAM;
         if (last) st->remote_open_ = false;
         if (last) s->useless_--;
-        else if (f->hd.type == NGHTTP2_DATA && f->hd.length == 0) return useless(ng, s, st);
+        else if (f->hd.type == NGHTTP2_DATA && brings_nothing(f)) return useless(ng, s, st);
         bool request = f->hd.type == NGHTTP2_HEADERS && f->headers.cat == NGHTTP2_HCAT_REQUEST;
         if (st->reject_ != H2Stream::Reject::kNo) {
           return (request || !st->answered_) && rejected(ng, st) == NGHTTP2_ERR_NOMEM ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
@@ -256,15 +262,16 @@ struct H2Glue {
     return nghttp2_session_set_local_window_size(ng, NGHTTP2_FLAG_NONE, 0, int32_t(size)) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
   }
 
-  static int data_chunk(nghttp2_session* ng, uint8_t, int32_t id, const uint8_t* p, size_t n, void* user) {
+  static int data_chunk(nghttp2_session* ng, uint8_t flags, int32_t id, const uint8_t* p, size_t n, void* user) {
     H2Session* s = session(user);
     // At once, whatever becomes of the stream: it must not starve its neighbours.
     if (nghttp2_session_consume_connection(ng, n)) return NGHTTP2_ERR_CALLBACK_FAILURE;
     s->window_.came(n);
     H2Stream* st = stream(ng, s, id);
     if (st) {
-      s->useless_--;
-      st->frames_.earn(1 + int64_t(n / kUseful), s->context_->settings_.stream_frame_burst);
+      int64_t itself = flags & NGHTTP2_FLAG_PADDED ? 0 : 1, worth = int64_t(n / kUseful);
+      s->useless_ -= itself ? itself : worth;
+      st->frames_.earn(itself + worth, s->context_->settings_.stream_frame_burst);
     }
     if (st && st->reject_ == H2Stream::Reject::kNo) events(s).data(st, {p, n}, s->user_);
     return 0;
@@ -465,7 +472,7 @@ void H2Session::count_frames(Slice bytes) {
     if (head_size_ < sizeof head_) return;
     head_size_ = 0;
     skip_ = size_t(head_[0]) << 16 | size_t(head_[1]) << 8 | head_[2];
-    if (head_[3] != NGHTTP2_DATA || skip_ < kUseful) useless_++;
+    if (head_[3] != NGHTTP2_DATA || skip_ < kUseful || head_[4] & NGHTTP2_FLAG_PADDED) useless_++;
   }
 }
 

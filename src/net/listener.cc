@@ -3,11 +3,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <charconv>
 #include <cstring>
+#include <iterator>
 
 namespace zcrpc::net {
 
@@ -175,13 +178,42 @@ Result<int> listen_again(const Io* io, const Address& bound, int backlog) {
   return fd;
 }
 
+bool bar_listener(const Io* io, int fd) {
+  // Of a local socket what is queued can be accepted behind this; of a TCP socket it would be reset.
+  int family = 0;
+  socklen_t n = sizeof family;
+  if (io->getsockopt(io->user, fd, SOL_SOCKET, SO_DOMAIN, &family, &n) < 0) return false;
+  if (family == AF_UNIX) return io->shutdown(io->user, fd, SHUT_RD) >= 0;
+  // Drops what has SYN without ACK; the ACK that ends a handshake passes. Needs no privilege.
+  constexpr uint32_t kFlags = 13, kSyn = 0x02, kAck = 0x10;
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlags),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSyn | kAck),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSyn, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+  };
+  sock_fprog filter{uint16_t(std::size(code)), code};
+  return io->setsockopt(io->user, fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) >= 0;
+}
+
+int64_t round_trip_ns(const Io* io, int fd) {
+  tcp_info info{};
+  socklen_t n = sizeof info;
+  if (io->getsockopt(io->user, fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0) return 0;
+  return info.tcpi_min_rtt == UINT32_MAX ? 0 : int64_t(info.tcpi_min_rtt) * 1000;
+}
+
 Status Listener::open(Loop* l, int fd, bool shared, void (*accepted)(void*, int, const Address&), void* user) {
   shared_ = shared;
   accepted_ = accepted;
   user_ = user;
   handler_.self = this;
   handler_.fd = fd;
-  handler_.ready = [](Handler* h, uint32_t) { static_cast<Waiter*>(h)->self->accept_some(kAcceptsARound); };
+  handler_.ready = [](Handler* h, uint32_t) {
+    Listener* self = static_cast<Waiter*>(h)->self;
+    for (int i = 0; i < kAcceptsARound && self->waiting_ && self->accept_one(); i++) {}
+  };
   pause_.self = this;
   pause_.fire = [](Timer* t) { static_cast<Pause*>(t)->self->resume(); };
   ZCRPC_TRY(l->add(&handler_, EPOLLIN | (shared ? uint32_t(EPOLLEXCLUSIVE) : 0u)));
@@ -216,25 +248,21 @@ void Listener::resume() {
   if (!waiting_) loop_->set_timer(&pause_, loop_->now() + kPauseNs);
 }
 
-void Listener::accept_queued() { accept_some(1 << 20); }
+void Listener::accept_queued() {
+  for (int i = 0; i < 1 << 20 && loop_ && accept_one(); i++) {}
+}
 
-void Listener::accept_some(int most) {
+bool Listener::accept_one() {
   const Io* io = loop_->io();
-  for (int i = 0; i < most && loop_ && waiting_; i++) {
-    Address peer;
-    peer.size = sizeof peer.of;
-    int fd = io->accept(io->user, handler_.fd, &peer.of.any, &peer.size);
-    if (fd >= 0) {
-      accepted_(user_, fd, peer);
-      continue;
-    }
-    // Errors of the connection that was being accepted are not ours (accept(2)).
-    if (fd == -ECONNABORTED || fd == -EINTR || fd == -EPROTO || fd == -ENETDOWN || fd == -EHOSTUNREACH || fd == -ENETUNREACH) continue;
-    if (fd == -EAGAIN) return;
-    loop_->log().format(base::LogLevel::kWarning, "accept: %s; pausing for 100 ms", strerrordesc_np(-fd));
-    pause_a_while();
-    return;
-  }
+  Address peer;
+  peer.size = sizeof peer.of;
+  int fd = io->accept(io->user, handler_.fd, &peer.of.any, &peer.size);
+  // Errors of the connection that was being accepted are not ours (accept(2)).
+  if (fd == -ECONNABORTED || fd == -EINTR || fd == -EPROTO || fd == -ENETDOWN || fd == -EHOSTUNREACH || fd == -ENETUNREACH) return true;
+  if (fd == -EAGAIN) return false;
+  if (fd < 0) pause_a_while();
+  accepted_(user_, fd, peer);
+  return fd >= 0;
 }
 
 }  // namespace zcrpc::net

@@ -39,16 +39,24 @@ base::Result<int> adopt_listener(const Io* io, int fd, Address* bound);
 // cannot: -1, and all loops accept from the one.
 base::Result<int> listen_again(const Io* io, const Address& bound, int backlog);
 
+// From now on nobody new can begin to connect, and those who have begun are still to be accepted: what makes the close of a
+// listener that nobody else has lose no connection. A client whose first packet is left without an answer says it again after a
+// second, and finds the port closed then; of a local socket it is refused at once. False: the system cannot.
+bool bar_listener(const Io* io, int fd);
+// The shortest round trip that the kernel has seen on a TCP connection; 0: none yet.
+int64_t round_trip_ns(const Io* io, int fd);
+
 // Accepts inside a loop. When the process or the system is out of descriptors or memory it pauses for 100 ms.
 class Listener {
  public:
-  // Takes over fd's events, not fd itself. shared: other loops wait for the same descriptor.
+  // Takes over fd's events, not fd itself. shared: other loops wait for the same descriptor. accepted: fd is a negative errno
+  // where there is a pause.
   base::Status open(Loop* l, int fd, bool shared, void (*accepted)(void* user, int fd, const Address& peer), void* user);
   void close();  // leaves fd open
   void pause();  // accepts no more until resume
   void pause_a_while();
   void resume();
-  // Takes what is queued in the kernel at this moment.
+  // Takes what is queued in the kernel at this moment, in a pause too.
   void accept_queued();
   bool is_open() const { return loop_ != nullptr; }
   int fd() const { return handler_.fd; }
@@ -60,7 +68,8 @@ class Listener {
   struct Pause : Timer {
     Listener* self;
   };
-  void accept_some(int most);
+  // False: no more are to be had.
+  bool accept_one();
 
   Loop* loop_ = nullptr;
   Waiter handler_;

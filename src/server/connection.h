@@ -24,6 +24,7 @@ class Connection {
   void begin_local(const LocalExchange& e);
   void feed_local();
   bool is_local() const { return local_ != nullptr; }
+  int fd() const { return handler_.fd; }
   LocalExchange* local() const { return local_; }
 
   // The answer of a call, ready in its reply and pieces; body: of errors.

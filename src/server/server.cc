@@ -23,6 +23,7 @@ using base::Status;
 namespace {
 constexpr int kBacklog = 4096;
 constexpr int64_t kMs = net::Timers::kNsPerMs;
+constexpr int64_t kTellEveryNs = 10'000 * kMs;
 
 int64_t later(int64_t now, int64_t ms) { return ms > (INT64_MAX / 2 - now) / kMs ? INT64_MAX / 2 : now + ms * kMs; }
 }  // namespace
@@ -223,15 +224,21 @@ Result<Worker*> Server::add_worker(net::Loop* loop, rpc::Hub* hub) {
   Status s;
   loop->enter();
   for (Place* p : places_) {
-    bool local = p->bound.of.any.sa_family == AF_UNIX || p->adopted;  // all loops accept from the one descriptor
+    bool shared = p->bound.of.any.sa_family == AF_UNIX || p->adopted;  // all loops accept from the one descriptor
     int fd = p->fd;
-    if (!first && !local) {
+    if (!first && !shared) {
       auto again = net::listen_again(loops_.io, p->bound, kBacklog);
       if (!again.ok()) s = again.take_status();
       fd = again.ok() ? *again : -1;
     }
-    if (s.ok()) s = w->listen(fd, !first && !local, local, p->streams);
+    if (s.ok()) s = w->listen({fd, p->streams, !first && !shared, shared, p->adopted});
     if (!s.ok()) break;
+  }
+  if (s.ok() && first) {
+    // It closes them itself: one that stays open behind its end would go on queueing connections that nobody accepts.
+    w->own_listeners();
+    for (Place* p : places_)
+      if (p->bound.of.any.sa_family != AF_UNIX && !p->adopted) p->fd = -1;
   }
   loop->leave();
   if (!s.ok()) {
@@ -261,6 +268,13 @@ Worker* Server::pick_worker(const net::Loop* from) {
   Worker* w = workers_.load();
   for (uint32_t i = picked_.fetch_add(1, std::memory_order_relaxed) % count; i > 0 && w->next; i--) w = w->next;
   return w->retained();
+}
+
+uint64_t Server::tell(Mishap m, int64_t now_ns) {
+  Told& t = told_[m];
+  t.count.fetch_add(1);
+  int64_t due = t.due_ns.load();
+  return now_ns >= due && t.due_ns.compare_exchange_strong(due, now_ns + kTellEveryNs) ? t.count.exchange(0) : 0;
 }
 
 void Server::worker_stopped_listening() {

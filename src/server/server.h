@@ -53,6 +53,10 @@ class Server {
     return n;
   }
   void give_places(size_t n) { places_left_.fetch_add(n, std::memory_order_relaxed); }
+  // [any] What may happen ten thousand times a second, and is told of once in a while: how often it has, since it was told of
+  // last; 0: not now.
+  enum Mishap { kCallRefused, kConnectionRefused, kAcceptFailed, kMishaps };
+  uint64_t tell(Mishap m, int64_t now_ns);
   void worker_stopped_listening();
   // [any] Who serves a call of this process that comes from that loop: the same, if it serves there, else one after the
   // other. Counted, the caller releases; nullptr: nobody.
@@ -63,8 +67,12 @@ class Server {
   }
 
  private:
+  struct Told {
+    std::atomic<uint64_t> count{0};
+    std::atomic<int64_t> due_ns{0};
+  };
   struct Place {
-    int fd;
+    int fd;  // -1: closed, or the first worker's
     net::Address bound;
     net::Streams* streams;
     bool adopted;  // bound by somebody else, who removes its path too
@@ -98,6 +106,7 @@ class Server {
   std::atomic<int64_t> duck_due_ns_{0}, drain_due_ns_{0};  // 0: not yet
   std::atomic<size_t> connections_{0};
   std::atomic<size_t> places_left_;     // that no loop has
+  Told told_[kMishaps];
   bool turns_ = false;                  // a route answers through events
   bool ran_ = false;
 };

@@ -1,6 +1,9 @@
 #include "server/worker.h"
 
+#include <errno.h>
+
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -188,13 +191,8 @@ bool Worker::occupy() {
     return true;
   }
   rpc::Counters::add(counters_.refused, 1);
-  turned_away_++;
-  // Once a second: a line for each would be a load of its own.
-  if (int64_t now = loop_->now(); told_ns_ == 0 || now - told_ns_ >= 1000 * kMs) {
-    told_ns_ = now;
-    log_.format(base::LogLevel::kWarning, "%llu calls refused: %zu run already (ZCRPC_SERVER_MAX_CALLS)", static_cast<unsigned long long>(std::exchange(turned_away_, 0)),
-                config().max_calls);
-  }
+  if (unsigned long long n = server_->tell(Server::kCallRefused, loop_->now()))
+    log_.format(base::LogLevel::kWarning, "%llu calls refused: %zu run already (ZCRPC_SERVER_MAX_CALLS)", n, config().max_calls);
   return false;
 }
 
@@ -220,11 +218,11 @@ uint64_t Worker::late_ops() {
 
 // ---- connections
 
-Status Worker::listen(int fd, bool own, bool shared, net::Streams* streams) {
+Status Worker::listen(const Socket& socket) {
   void* p = allocator_->alloc(sizeof(Open), allocator_->user);
-  auto* o = p ? new (p) Open{this, streams, own, {}} : nullptr;
+  auto* o = p ? new (p) Open{this, socket, {}} : nullptr;
   if (!o) return Status::no_memory();
-  Status s = o->listener.open(loop_, fd, shared, accepted, o);
+  Status s = o->listener.open(loop_, socket.fd, socket.shared, accepted, o);
   if (s.ok() && !listeners_.push(o)) s = Status::no_memory();
   if (!s.ok()) {
     o->listener.close();
@@ -233,17 +231,30 @@ Status Worker::listen(int fd, bool own, bool shared, net::Streams* streams) {
   return s;
 }
 
+void Worker::own_listeners() {
+  for (Open* o : listeners_) o->socket.own = !o->socket.shared;
+}
+
 void Worker::accepted(void* user, int fd, const net::Address& peer) {
   auto* open = static_cast<Open*>(user);
   Worker* self = open->self;
+  int64_t now = self->loop_->now();
+  if (fd < 0) {
+    if (fd == -EINVAL && self->server_->draining()) return;  // another loop has barred it
+    if (unsigned long long n = self->server_->tell(Server::kAcceptFailed, now))
+      self->log_.format(base::LogLevel::kWarning, "accept: %s, %llu times; new connections wait for 100 ms", strerrordesc_np(-fd), n);
+    return;
+  }
   if (!self->server_->may_open()) {
     self->server_->closed();
     rpc::Counters::add(self->counters_.refused, 1);
     self->io_->close(self->io_->user, fd);
+    if (unsigned long long n = self->server_->tell(Server::kConnectionRefused, now))
+      self->log_.format(base::LogLevel::kWarning, "%llu connections refused: %zu are open already (ZCRPC_SERVER_MAX_CONNECTIONS)", n, self->config().max_connections);
     for (Open* o : self->listeners_) o->listener.pause_a_while();
     return;
   }
-  Connection* c = Connection::make(self, fd, peer, open->streams);
+  Connection* c = Connection::make(self, fd, peer, open->socket.streams);
   if (!c) {
     self->server_->closed();
     return;
@@ -286,9 +297,7 @@ void Worker::drain() {
     health_->drain();
   }
   // In the lame-duck time all goes on: a client that was told to go elsewhere would come back, to the same server.
-  int64_t now = loop_->now(), duck_due = server_->duck_due_ns(), due = server_->drain_due_ns();
-  if (!listening_ || now >= duck_due) leave();
-  loop_->set_timer(&timer_, listening_ ? duck_due : due);
+  loop_->set_timer(&timer_, listening_ ? server_->duck_due_ns() : server_->drain_due_ns());
   check_drained();
 }
 
@@ -304,10 +313,13 @@ void Worker::leave() {
 void Worker::on_timer() {
   int64_t now = loop_->now(), due = server_->drain_due_ns();
   if (listening_ && now >= server_->duck_due_ns()) {
-    leave();
+    if (!std::exchange(barred_, true)) closing_ns_ = now + bar_listeners();
+    if (now < closing_ns_ && now < due) return loop_->set_timer(&timer_, std::min(closing_ns_, due));
     // Those that the kernel has accepted were promised an answer.
     for (size_t i = 0; i < listeners_.size(); i++) listeners_[i]->listener.accept_queued();
     close_listeners();
+    // Not before: who is told to go connects again, and is to be refused at once.
+    leave();
     health_->end_watches();
   }
   if (now >= due && !past_deadline_) {
@@ -330,13 +342,28 @@ void Worker::on_timer() {
   check_drained();
 }
 
+// What begins to connect now is lost. Returns how long those who had begun before have to end that in: as long as it takes the
+// clients that are here, as far as they can be asked.
+int64_t Worker::bar_listeners() {
+  constexpr int kAsked = 64;
+  bool handshakes = false;
+  for (Open* o : listeners_)
+    if (!o->socket.adopted && net::bar_listener(io_, o->listener.fd()) && o->socket.own) handshakes = true;
+  if (!handshakes) return 0;
+  int64_t longest = 0;
+  int asked = 0;
+  for (Connection* c = connections_; c && asked < kAsked; c = c->next)
+    if (!c->is_local()) longest = std::max(longest, net::round_trip_ns(io_, c->fd())), asked++;
+  return std::min(2 * longest + 1 * kMs, config().drain_quiet_ms * kMs);
+}
+
 void Worker::close_listeners() {
   if (!listening_) return;
   listening_ = false;
   for (Open* o : listeners_) {
     int fd = o->listener.fd();
     o->listener.close();
-    if (o->own) io_->close(io_->user, fd);
+    if (o->socket.own) io_->close(io_->user, fd);
     base::drop_in(allocator_, o);
   }
   listeners_.clear();
@@ -356,7 +383,7 @@ void Worker::detach() {
     // The sockets are the parent's too: they are closed here, and nothing is sent or taken off the parent's epoll.
     for (Connection* c = connections_; c; c = c->next) c->forget_socket();
     for (Open* o : listeners_)
-      if (o->own) io_->close(io_->user, o->listener.fd());
+      if (o->socket.own) io_->close(io_->user, o->listener.fd());
     return;
   }
   {

@@ -22,8 +22,17 @@ class Server;
 class Worker {
  public:
   static base::Result<Worker*> make(Server* s, net::Loop* loop, rpc::Hub* hub);
-  // [inside] One more listener. own: the worker closes the descriptor.
-  base::Status listen(int fd, bool own, bool shared, net::Streams* streams);
+  struct Socket {
+    int fd;
+    net::Streams* streams;   // the server's, or nullptr
+    bool own;                // the worker closes it
+    bool shared;             // with the server's other loops
+    bool adopted;            // perhaps with other processes
+  };
+  // [inside] One more listener.
+  base::Status listen(const Socket& s);
+  // [inside] Those that are not shared are its own from now on.
+  void own_listeners();
   // [any] Signal-safe. The server's drain has begun, or its end has come nearer.
   void drain_posted();
   // [inside] Closes everything and leaves the loop. Memory stays until the last call has been released.
@@ -85,8 +94,7 @@ class Worker {
   struct DrainedEvent : rpc::Event { const base::Allocator* allocator; };
   struct Open {
     Worker* self;
-    net::Streams* streams;  // the server's, or nullptr
-    bool own;
+    Socket socket;
     net::Listener listener;
   };
 
@@ -97,6 +105,7 @@ class Worker {
   size_t places_at_once() const;
   void drain();
   void leave();  // behind the lame-duck time: clients are told to go elsewhere
+  int64_t bar_listeners();
   void close_listeners();
   void check_drained();
   void on_timer();
@@ -115,7 +124,8 @@ class Worker {
   int visitors_ = 0;
   rpc::Counters counters_;
   std::atomic<bool> drain_posted_{false}, drained_{false}, left_{false};
-  bool draining_ = false, leaving_ = false, past_deadline_ = false, listening_ = true;
+  bool draining_ = false, leaving_ = false, past_deadline_ = false, listening_ = true, barred_ = false;
+  int64_t closing_ns_ = 0;                 // when barred listeners close
   OwnTask drain_task_;
   OwnTimer timer_;
   DrainedEvent* drained_event_ = nullptr;    // until it is queued, which must not fail
@@ -129,8 +139,6 @@ class Worker {
   char date_[http::kDateSize];
   uint32_t random_ = 1;
   size_t places_ = 0;                      // for calls, of the server's, that are free
-  uint64_t turned_away_ = 0;               // calls, since the log told of it
-  int64_t told_ns_ = 0;
 };
 
 }  // namespace zcrpc::server

@@ -206,6 +206,7 @@ void a_request_line_is_taken_loosely(void**) {
   expect("GET / HTTP/1.2\r\nHost: h\r\n\r\n", "505 HTTP version is not served");
   expect("CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", "501 CONNECT is not served");
   expect("\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "GET / @h|host=h\n<>\n");
+  expect("GET / HTTP/1.1\r\nHost: h\r\n\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n", "GET / @h|host=h\n<>\nGET /2 @h|host=h\n<>\n");
   expect("\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "400 empty request line");
   expect("\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "400 a line that ends without CR");
 }

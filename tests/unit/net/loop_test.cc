@@ -1,5 +1,7 @@
 // The loop: waking, posting, nesting its descriptor, who is inside, what a forked child may do, and addresses.
 
+#include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -297,6 +299,49 @@ void a_socket_file_left_behind_keeps_the_server_from_starting(void**) {
   unlink(path.c_str());
 }
 
+// Who had begun to connect is accepted, even in the middle of the handshake; nobody else gets in.
+void a_barred_listener_loses_who_had_begun(void**) {
+  std::string path = "unix:/tmp/zcrpc-barred-" + std::to_string(getpid());
+  for (std::string where : {std::string("127.0.0.1:0"), std::string("[::1]:0"), path}) {
+    Address any, bound;
+    assert_true(parse_address(where, &any).ok());
+    auto fd = listen_on(system_io(), any, 16, &bound);
+    assert_true(fd.ok());
+    int family = bound.of.any.sa_family, on = 5;
+    int queued = socket(family, SOCK_STREAM, 0), begun = socket(family, SOCK_STREAM, 0), late = socket(family, SOCK_STREAM, 0);
+    assert_int_equal(connect(queued, &bound.of.any, bound.size), 0);
+    if (family != AF_UNIX) {
+      // The kernel ends this handshake when the first byte comes, not before.
+      assert_int_equal(setsockopt(*fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof on), 0);
+      assert_int_equal(connect(begun, &bound.of.any, bound.size), 0);
+    }
+    assert_true(bar_listener(system_io(), *fd));
+    fcntl(late, F_SETFL, O_NONBLOCK);
+    assert_int_equal(connect(late, &bound.of.any, bound.size), -1);
+    assert_int_equal(errno, family == AF_UNIX ? ECONNREFUSED : EINPROGRESS);
+    int want = family == AF_UNIX ? 1 : 2, got = 0;
+    if (family != AF_UNIX) assert_int_equal(send(begun, "x", 1, MSG_NOSIGNAL), 1);
+    for (int64_t limit = now() + 2000 * kMs; got < want && now() < limit;) {
+      Address peer;
+      peer.size = sizeof peer.of;
+      int one = system_io()->accept(nullptr, *fd, &peer.of.any, &peer.size);
+      if (one < 0) continue;
+      got++;
+      if (family != AF_UNIX) assert_true(round_trip_ns(system_io(), one) > 0);
+      assert_int_equal(send(one, "y", 1, MSG_NOSIGNAL), 1);
+      close(one);
+    }
+    assert_int_equal(got, want);
+    pollfd p{late, POLLOUT, 0};
+    if (family != AF_UNIX) assert_int_equal(poll(&p, 1, 50), 0);
+    char c;
+    assert_int_equal(recv(queued, &c, 1, 0), 1);
+    close(*fd);
+    for (int s : {queued, begun, late}) close(s);
+  }
+  unlink(path.c_str() + 5);
+}
+
 // Accepting while descriptors have run out.
 struct Starved {
   Io io = *system_io();
@@ -363,6 +408,7 @@ int main() {
       cmocka_unit_test(addresses_are_misread),
       cmocka_unit_test(two_servers_share_a_port_unawares),
       cmocka_unit_test(a_socket_file_left_behind_keeps_the_server_from_starting),
+      cmocka_unit_test(a_barred_listener_loses_who_had_begun),
       cmocka_unit_test(accept_spins_when_descriptors_run_out),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

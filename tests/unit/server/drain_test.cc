@@ -1,0 +1,200 @@
+// The end of listeners: what the kernel has accepted for them is served, however many loops there are.
+#include <pthread.h>
+#include <sys/un.h>
+
+#include <atomic>
+
+#include "unit/server/harness.h"
+
+#include "support/cmocka.h"
+
+using namespace zcrpc;
+
+namespace {
+
+constexpr std::string_view kAsk = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+// ---- a crowd that makes a connection a request, until nobody listens any more
+
+struct Crowd {
+  net::Address to;
+  std::atomic<int> served{0}, lost{0};
+  std::atomic<int> why{0};  // errno of the last that was lost; -1: an end without an answer
+
+  static void* main(void* self) {
+    auto* c = static_cast<Crowd*>(self);
+    while (c->one()) {}
+    return nullptr;
+  }
+  // False: refused, which tells a client that it may try elsewhere.
+  bool one() {
+    int fd = socket(to.of.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    // Whose first packet is not answered would say it again after a second.
+    timeval soon{0, 200'000}, late{20, 0};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof soon);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &late, sizeof late);
+    if (connect(fd, &to.of.any, to.size) != 0) {
+      close(fd);
+      return false;
+    }
+    std::string got;
+    int e = send(fd, kAsk.data(), kAsk.size(), MSG_NOSIGNAL) < 0 ? errno : 0;
+    char b[4096];
+    ssize_t n = -1;
+    while (!e && (n = recv(fd, b, sizeof b, 0)) > 0) got.append(b, size_t(n));
+    if (n < 0 && !e) e = errno;
+    close(fd);
+    if (got.starts_with("HTTP/1.1 404 ")) {
+      served++;
+    } else {
+      lost++;
+      why = e ? e : -1;
+    }
+    return true;
+  }
+};
+
+struct Running {
+  server::Server* server;
+  int threads;
+  bool good;
+  static void* main(void* self) {
+    auto* r = static_cast<Running*>(self);
+    r->good = r->server->run(r->threads).ok();
+    return nullptr;
+  }
+};
+
+void a_crowd_is_served_to_the_last(const char* address, int threads, int rounds) {
+  constexpr int kClients = 6;
+  for (int round = 0; round < rounds; round++) {
+    server::Config c;
+    c.lame_duck_ms = round % 2 ? 20 : 0;
+    auto made = server::Server::make(c, {});
+    assert_true(made.ok());
+    Running r{*made, threads, false};
+    assert_true(r.server->listen(address).ok());
+    Crowd crowd;
+    assert_true(net::parse_address(r.server->address(0), &crowd.to).ok());
+    pthread_t runner, clients[kClients];
+    assert_int_equal(pthread_create(&runner, nullptr, Running::main, &r), 0);
+    for (pthread_t& t : clients) assert_int_equal(pthread_create(&t, nullptr, Crowd::main, &crowd), 0);
+    for (int64_t limit = ms_now() + 20'000; crowd.served < 50 && ms_now() < limit;) usleep(1000);
+    r.server->drain(20'000);
+    for (pthread_t t : clients) pthread_join(t, nullptr);
+    pthread_join(runner, nullptr);
+    server::Server::free(r.server);
+    assert_true(r.good);
+    assert_true(crowd.served >= 50);
+    if (crowd.lost) fail_msg("%s, %d loops, round %d: %d lost, the last by %d (%s)", address, threads, round, crowd.lost.load(), crowd.why.load(), strerror(crowd.why));
+  }
+}
+
+void connections_are_lost_behind_the_last_accept(void**) {
+  a_crowd_is_served_to_the_last("127.0.0.1:0", 1, 4);
+  a_crowd_is_served_to_the_last("127.0.0.1:0", 2, 8);
+  a_crowd_is_served_to_the_last("[::1]:0", 4, 8);
+  std::string path = "unix:/tmp/zcrpc-drain-" + std::to_string(getpid());
+  a_crowd_is_served_to_the_last(path.c_str(), 1, 4);
+  a_crowd_is_served_to_the_last(path.c_str(), 3, 8);
+}
+
+// The first loop's listener was the server's, and stayed open until the last loop had ended: what came in between was queued
+// there, and nobody looked.
+void a_loop_that_has_ended_goes_on_queueing(void**) {
+  Harness h;
+  server::Config c;
+  c.lame_duck_ms = 0;
+  assert_true(h.start(net::system_io(), c).ok());
+  auto second = net::Loop::make({});
+  assert_true(second.ok());
+  rpc::Hub hub;
+  assert_true(h.server->attach(*second, &hub).ok());
+  h.server->drain(20'000);
+  for (int64_t limit = ms_now() + 100; ms_now() < limit;) h.turn(5);  // the first has ended, the second does not know yet
+  constexpr int kMany = 32;
+  int fds[kMany];
+  for (int& fd : fds) {
+    fd = dial(h.port);  // the kernel chooses by the client's port: by now there is only one to choose
+    assert_true(fd >= 0);
+    say(fd, kAsk);
+  }
+  for (int64_t limit = ms_now() + 400; ms_now() < limit;) {
+    assert_true((*second)->turn(5).ok());
+    h.turn(0);
+  }
+  for (int fd : fds) {
+    char b[4096];
+    ssize_t n = recv(fd, b, sizeof b, MSG_DONTWAIT);
+    if (n <= 0) fail_msg("not served: %zd, %s", n, n < 0 ? strerror(errno) : "the end");
+    close(fd);
+  }
+  while (rpc::Event* e = hub.front()) {
+    hub.pop();
+    hub.release(e);
+  }
+  h.stop();
+  net::Loop::free(*second);
+}
+
+// A handshake takes a round trip, and a listener may be closed in the middle of one.
+void the_end_comes_before_handshakes_have_ended(void**) {
+  server::Config c;
+  c.lame_duck_ms = 0;
+  static net::Io io;
+  static int64_t round_trip_us;
+  io = *net::system_io();
+  round_trip_us = 50'000;
+  io.getsockopt = [](void*, int fd, int level, int name, void* v, socklen_t* n) {
+    int r = net::system_io()->getsockopt(nullptr, fd, level, name, v, n);
+    constexpr size_t kMinRtt = 148;  // of tcp_info
+    if (level == IPPROTO_TCP && name == 11 && *n >= kMinRtt + 4) {
+      auto us = uint32_t(round_trip_us);
+      memcpy(static_cast<char*>(v) + kMinRtt, &us, sizeof us);
+    }
+    return r;
+  };
+  for (int64_t us : {50'000, 5'000'000}) {
+    round_trip_us = us;
+    Harness s;
+    assert_true(s.start(&io, c).ok());
+    int fd = dial(s.port);
+    s.turn(5);
+    s.turn(5);
+    int64_t begin = ms_now(), took = 0;
+    s.server->drain(20'000);
+    // While it waits the first packets of others are dropped: they neither get in nor are refused.
+    for (int turns = 1; !took && ms_now() - begin < 5000; turns++) {
+      s.turn(2);
+      int other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+      sockaddr_in a{};
+      a.sin_family = AF_INET;
+      a.sin_port = htons(uint16_t(s.port));
+      a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      int r = connect(other, reinterpret_cast<sockaddr*>(&a), sizeof a);
+      assert_true(r < 0 && errno == EINPROGRESS);
+      pollfd p{other, POLLOUT, 0};
+      if (poll(&p, 1, 2) > 0) {
+        if (p.revents & POLLERR) took = ms_now() - begin;
+        else if (turns > 3) fail_msg("one got in behind the bar");
+      }
+      close(other);
+    }
+    // Twice the round trip; at most 200 ms.
+    int64_t want = us == 50'000 ? 100 : 200;
+    if (took < want - 1 || took > want + 2000) fail_msg("the listener closed after %d ms, not %d", int(took), int(want));
+    close(fd);
+    s.stop();
+  }
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(connections_are_lost_behind_the_last_accept),
+      cmocka_unit_test(a_loop_that_has_ended_goes_on_queueing),
+      cmocka_unit_test(the_end_comes_before_handshakes_have_ended),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
