@@ -40,6 +40,7 @@ void read_patience(const Options* o, server::Config* c) {
   c->body_rate = get_int(o, ZCRPC_SERVER_MIN_RATE, c->body_rate);
   c->idle_ms = get_int(o, ZCRPC_SERVER_IDLE_TIMEOUT, c->idle_ms);
   c->stall_ms = get_int(o, ZCRPC_SERVER_STALL_TIMEOUT, c->stall_ms);
+  c->stall_rate = get_int(o, ZCRPC_SERVER_STALL_RATE, c->stall_rate);
   c->linger_ms = get_int(o, ZCRPC_SERVER_LINGER, c->linger_ms);
   c->dropped_ms = get_int(o, ZCRPC_SERVER_REST_TIMEOUT, c->dropped_ms);
   c->reset_ms = std::max<int64_t>(c->dropped_ms / 40, 1);

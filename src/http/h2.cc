@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace zcrpc::http {
 
@@ -156,10 +157,9 @@ struct H2Glue {
     st->header_bytes_ = uint32_t(bytes);
     if (bytes > limit) st->reject_ = H2Stream::Reject::kTooLarge;
     if (st->reject_ != H2Stream::Reject::kNo || f->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-    if (!events(s).header(st, {reinterpret_cast<const char*>(name), name_size}, {reinterpret_cast<const char*>(value), value_size},
-                          s->user_)) {
-      st->reject_ = H2Stream::Reject::kNoMemory;
-    }
+    std::string_view key(reinterpret_cast<const char*>(name), name_size), text(reinterpret_cast<const char*>(value), value_size);
+    if (key == "expect" && base::is_ignoring_case(text, "100-continue")) st->expects_ = true;
+    if (!events(s).header(st, key, text, s->user_)) st->reject_ = H2Stream::Reject::kNoMemory;
     return 0;
   }
 
@@ -270,6 +270,7 @@ struct H2Glue {
     H2Stream* st = stream(ng, s, id);
     if (st) {
       int64_t itself = flags & NGHTTP2_FLAG_PADDED ? 0 : 1, worth = int64_t(n / kUseful);
+      st->expects_ = false;
       s->useless_ -= itself ? itself : worth;
       st->frames_.earn(itself + worth, s->context_->settings_.stream_frame_burst);
     }
@@ -463,6 +464,7 @@ void H2Session::count_frames(Slice bytes) {
       size_t n = std::min(skip_, bytes.size);
       skip_ -= n;
       bytes = bytes.from(n);
+      if (skip_ == 0 && last_of_block_) in_block_ = last_of_block_ = false;
       continue;
     }
     size_t n = std::min(sizeof head_ - head_size_, bytes.size);
@@ -473,6 +475,11 @@ void H2Session::count_frames(Slice bytes) {
     head_size_ = 0;
     skip_ = size_t(head_[0]) << 16 | size_t(head_[1]) << 8 | head_[2];
     if (head_[3] != NGHTTP2_DATA || skip_ < kUseful || head_[4] & NGHTTP2_FLAG_PADDED) useless_++;
+    if (head_[3] != NGHTTP2_HEADERS && head_[3] != NGHTTP2_CONTINUATION) continue;
+    // Without a payload, or out of place, it ends nothing: then the connection does.
+    if (!std::exchange(in_block_, true)) block_ns_ = now_ns_;
+    last_of_block_ = head_[4] & NGHTTP2_FLAG_END_HEADERS;
+    if (skip_ == 0 && last_of_block_) in_block_ = last_of_block_ = false;
   }
 }
 
@@ -612,6 +619,10 @@ Status H2Session::send(H2Stream* s, Slice prefix, std::span<const Piece> pieces,
 
 size_t H2Session::pending(const H2Stream* s) const { return s->left_; }
 
+bool H2Session::blocked(const H2Stream* s) const {
+  return nghttp2_session_get_stream_remote_window_size(session_, s->id_) <= 0 || nghttp2_session_get_remote_window_size(session_) <= 0;
+}
+
 bool H2Session::drop_body(H2Stream* s) {
   if (s->left_ == 0 || s->framed_ || s->prefix_done_ || s->piece_ || s->offset_) return false;
   waiting_ -= s->left_;
@@ -620,6 +631,12 @@ bool H2Session::drop_body(H2Stream* s) {
   s->trailers_ = {};
   s->more_ = s->deferred_ = true;
   return true;
+}
+
+bool H2Session::go_on(H2Stream* s) {
+  if (!std::exchange(s->expects_, false) || s->answered_ || !s->remote_open_) return true;
+  nghttp2_nv nv = field(":status", "100", true);
+  return nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, s->id_, nullptr, &nv, 1, nullptr) != NGHTTP2_ERR_NOMEM;
 }
 
 void H2Session::reset(H2Stream* s, uint32_t code) {

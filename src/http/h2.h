@@ -75,13 +75,15 @@ class H2Stream {
   bool sent() const { return sent_; }
   // Bytes of its body that have gone into an Output.
   uint64_t gone() const { return gone_; }
+  // The peer waits for a 100 before it sends the body: see go_on.
+  bool expects() const { return expects_; }
 
  private:
   friend class H2Session;
   friend struct H2Glue;
   int32_t id_ = 0;
   enum class Reject : uint8_t { kNo, kTooLarge, kMalformed, kNoMemory };
-  bool remote_open_ = true, answered_ = false, sent_ = false, more_ = false, deferred_ = false, reset_by_peer_ = false, calmed_ = false;
+  bool remote_open_ = true, answered_ = false, sent_ = false, more_ = false, deferred_ = false, reset_by_peer_ = false, calmed_ = false, expects_ = false;
   bool framed_ = false;    // a DATA frame of it was begun, and waits for room in the Output
   Reject reject_ = Reject::kNo;  // found in the headers: the server never hears more than `closed`
   uint8_t prefix_size_ = 0, prefix_done_ = 0;
@@ -172,9 +174,12 @@ class H2Session {
                     std::span<const base::Header> trailers, bool more);
   size_t pending(const H2Stream* s) const;  // bytes of body not yet in an Output
   size_t waiting() const { return waiting_; }  // the same of all streams: they wait for windows, or for room
+  bool blocked(const H2Stream* s) const;       // for the peer's windows
   // What was handed over of an answer, and has not begun to leave, never will; send may follow with no more than trailers, which
   // go at once. False: a part of it has left, or nothing waits.
   bool drop_body(H2Stream* s);
+  // A 100, if the peer waits for one, no byte of the body has come, and no answer was given. False: no memory.
+  [[nodiscard]] bool go_on(H2Stream* s);
   // At once: what of an answer has not left, never will. So after an early answer wait for `sent`.
   void reset(H2Stream* s, uint32_t code);
   // Returns n bytes of stream window; the connection's returns by itself.
@@ -189,6 +194,8 @@ class H2Session {
   void goaway(uint32_t code);  // the last word, then over() once it was flushed
   void ping(uint64_t opaque);
   size_t streams() const { return streams_; }  // open, from begin to closed
+  // When the header block began of which a part has come; 0: none.
+  int64_t head_since() const { return in_block_ ? block_ns_ : 0; }
   bool draining() const { return drain_ != Drain::kNo; }
 
  private:
@@ -220,6 +227,8 @@ class H2Session {
   // Where in the frames the input is.
   size_t skip_ = 24;        // of the preface, or of a frame's payload
   uint8_t head_[9], head_size_ = 0;
+  bool in_block_ = false, last_of_block_ = false;  // a header block; the frame that ends it
+  int64_t block_ns_ = 0;    // when that began
   bool said_last_ = false;  // in a GOAWAY: no further streams
   bool said_all_ = false;   // a GOAWAY for a fault has been framed: nothing follows it
   size_t streams_ = 0, waiting_ = 0;

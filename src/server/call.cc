@@ -201,22 +201,26 @@ void ServerCall::wait_for_time() {
 // A stream that has ended has set its timer already.
 void ServerCall::watch_answer() {
   if (stall_due_ns_ || lingering_ || !h2.answered() || conn_->pending(this) == 0 || (stream_out_ && state_ == State::kAnswered)) return;
-  stall_due_ns_ = worker_->loop()->now() + worker_->config().stall_ms * net::Timers::kNsPerMs;
-  gone_seen_ = h2.gone();
+  expect_progress();
   wait_for_time();
 }
 
-// Of an answer that is complete so many bytes a second have to leave; of a stream that goes on, whose handler hears when there
-// is room, a byte in all that time.
+// By then all has to have left that waits now, or so many bytes a second: as many as of a body, if the answer is complete; fewer of a
+// stream that goes on, which its client may hold back while it works on what it has.
+void ServerCall::expect_progress() {
+  const Config& config = worker_->config();
+  int64_t rate = state_ == State::kAnswered ? config.body_rate : config.stall_rate;
+  stall_due_ns_ = worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs;
+  gone_goal_ = h2.gone() + std::min<uint64_t>(stream_out_ ? untaken() : conn_->pending(this), uint64_t(std::max<int64_t>(rate * config.stall_ms / 1000, 1)));
+}
+
+// What its client's windows let go, and waits all the same, waits for the connection, and its neighbours there.
 bool ServerCall::stalls(int64_t now) {
   if (!stall_due_ns_ || now < stall_due_ns_) return false;
   stall_due_ns_ = 0;
   if (conn_->pending(this) == 0) return false;  // watched again when something waits again
-  const Config& config = worker_->config();
-  uint64_t least = state_ == State::kAnswered ? uint64_t(config.body_rate * config.stall_ms / 1000) : 0;
-  if (h2.gone() - gone_seen_ < std::max<uint64_t>(least, 1)) return true;
-  gone_seen_ = h2.gone();
-  stall_due_ns_ = now + config.stall_ms * net::Timers::kNsPerMs;
+  if (h2.gone() < gone_goal_ && !conn_->lags(this)) return true;
+  expect_progress();
   return false;
 }
 
@@ -301,7 +305,7 @@ void ServerCall::on_timer() {
     if (!conn_ || cut_ || (http2_ && h2.sent())) return;
     const Config& config = worker_->config();
     size_t left = untaken(), due = size_t(std::max<int64_t>(config.body_rate * config.stall_ms / 1000, 1));
-    if (!ours_ && !(deadline_ns_ && late()) && left + due <= left_seen_) {
+    if (!ours_ && !(deadline_ns_ && late()) && (left + due <= left_seen_ || conn_->lags(this))) {
       left_seen_ = left;
       worker_->loop()->set_timer(&timer_, worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs);
       return;
@@ -625,6 +629,7 @@ void ServerCall::closed() {
   if (cut_) error = outcome_.take();  // not before: whoever has finished it may be looking
   reader_.let_go();
   conn_->narrowed(std::exchange(widened, 0));
+  conn_->count_queued(&counted_out_, 0);
   if (stream_out_) {
     conn_->unhold(stream_->held_size());
     let_go_of_block();
@@ -762,7 +767,6 @@ void ServerCall::recycle() {
   size_in_ = size_out_ = 0;
   counted_ = cut_ = parked_ = false;
   stall_due_ns_ = 0;
-  gone_seen_ = 0;
   coding_.store(compress::Coding::kIdentity, std::memory_order_relaxed);
   plain_.store(false, std::memory_order_relaxed);
   events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;

@@ -75,6 +75,7 @@ class ServerCall : public rpc::Call {
   bool streams_out() const { return stream_out_; }
   // HTTP/2: behind a flush that left something of an answer here.
   void watch_answer();
+  void unwatch_answer() { stall_due_ns_ = 0; }  // nothing waits
   // It was complete, and had to wait: now it may go on.
   bool is_parked() const { return parked_; }
   void unpark();
@@ -138,6 +139,7 @@ class ServerCall : public rpc::Call {
   static bool before_message(rpc::Event* e);
   static bool before_done(rpc::Event* e);
   void on_timer();
+  void expect_progress();
   bool stalls(int64_t now);            // what waits for the client has waited long enough
   void answer_not_taken();
   void cut(const char* why);
@@ -200,6 +202,7 @@ class ServerCall : public rpc::Call {
   void tell_room();
   bool begin_answer();
   size_t untaken() const;              // bytes of the answer that are not on their way yet
+  void count_queued();
   void complete_stream();
   // plain.cc
   bool answer_preflight();             // false: it is none
@@ -270,7 +273,8 @@ class ServerCall : public rpc::Call {
   size_t size_in_ = 0, size_out_ = 0;        // without compression
   size_t left_seen_ = 0;               // untaken() when the timer was set
   int64_t stall_due_ns_ = 0;           // until when something of what waits has to leave; 0: nothing waits, or the stream has ended
-  uint64_t gone_seen_ = 0;             // of h2, when that was set
+  uint64_t gone_goal_ = 0;             // of h2: so much
+  size_t counted_out_ = 0;             // of what is queued, by the connection
   // Of answers: what the head of a stream tells, and whether messages go as they are all the same.
   std::atomic<compress::Coding> coding_{compress::Coding::kIdentity};
   std::atomic<bool> plain_{false};

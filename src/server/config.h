@@ -58,9 +58,10 @@ struct Config {
   base::Log log;
 
   // What a peer may take its time for.
-  int64_t head_ms = 10'000;                // preface and SETTINGS, or a whole HTTP/1.1 head
+  int64_t head_ms = 10'000;                // preface and SETTINGS; a request's head, from its first byte
   int64_t idle_ms = 5 * 60 * 1000;         // without a call; -1: for ever
-  int64_t stall_ms = 30'000;               // not taking a byte of what we send
+  int64_t stall_ms = 30'000;               // not taking a byte of what we send,
+  int64_t stall_rate = 32;                 // or not so many a second, though all the time something waits
   int64_t body_grace_ms = 10'000;          // a body may dawdle so long,
   int64_t body_rate = 256;                 // then it has to bring so many bytes a second, counted from its beginning
   int64_t linger_ms = 1'000;               // reading on after the last word, so that it is not lost to a reset

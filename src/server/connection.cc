@@ -204,11 +204,7 @@ bool Connection::fed(Slice bytes) {
   if (protocol_ == Protocol::kUnknown) {
     good = detect(bytes);
   } else if (protocol_ == Protocol::kHttp2) {
-    good = h2_->feed(bytes, worker_->loop()->now());
-    if (!good) {
-      log_broken_http2();
-      end_when_sent();
-    }
+    good = feed_http2(bytes);
   } else {
     good = feed_http1(bytes);
   }
@@ -234,12 +230,7 @@ bool Connection::detect(Slice bytes) {
       broken_ = true;
       return false;
     }
-    bool good = (seen_ == 0 || h2_->feed(Slice(kPreface.data(), seen_), heard_ns_)) && h2_->feed(bytes, heard_ns_);
-    if (!good) {
-      log_broken_http2();
-      end_when_sent();
-    }
-    return good;
+    return (seen_ == 0 || feed_http2(Slice(kPreface.data(), seen_))) && feed_http2(bytes);
   }
   // No request begins so, and whoever means TLS waits for an answer to it, not for ours.
   if (seen_ == 0 && bytes.data[0] == kTlsHandshake) {
@@ -318,6 +309,7 @@ void Connection::flush() {
     if (broken_) return close();
   }
   if (h2_) {
+    if (std::exchange(expected_, false) && !ask_for_bodies()) return close();
     // Until nothing is left to frame, or the socket takes no more.
     do {
       if (!h2_->flush(&out_, worker_->config().high_water)) return close();
@@ -338,8 +330,7 @@ void Connection::flush() {
     stalled_ns_ = 0;
     if (ending_) shut_down();
   } else if (!stalled_ns_) {
-    stalled_ns_ = later(worker_->loop()->now(), worker_->config().stall_ms);
-    expect_by(stalled_ns_);
+    watch_output(worker_->loop()->now());
   }
   if (!dead_ && !update_interest()) close();
 }
@@ -369,9 +360,17 @@ void Connection::send() {
     if (n < 0) return close();
     out_.sent(size_t(n));
     rpc::Counters::add(worker_->counters().bytes_out, uint64_t(n));
-    if (n > 0) stalled_ns_ = 0;
+    sent_ += uint64_t(n);
     if (size_t(n) < offered) return;  // full: no need to be told
   }
+}
+
+// Something waits, and goes on waiting: by then all of it has to have gone that is there now, or as much as the slowest take.
+void Connection::watch_output(int64_t now) {
+  const Config& config = worker_->config();
+  stalled_ns_ = later(now, config.stall_ms);
+  stall_goal_ = sent_ + std::min<uint64_t>(out_.size(), uint64_t(std::max<int64_t>(config.stall_rate * config.stall_ms / 1000, 1)));
+  expect_by(stalled_ns_);
 }
 
 void Connection::end_when_sent() {
@@ -403,6 +402,7 @@ bool Connection::update_interest() {
     resume_ = true;
     expect_by(worker_->loop()->now());
   }
+  if (read && !reading_) resumed_ns_ = worker_->loop()->now();
   reading_ = read;
   writing_ = write;
   listening_ = listen;
@@ -521,7 +521,8 @@ void Connection::on_timer() {
   if (stalled_ns_ && now >= stalled_ns_) {
     send();
     if (dead_) return;
-    if (out_.empty() || !stalled_ns_) flush();
+    if (sent_ >= stall_goal_) watch_output(now);
+    flush();
     if (dead_) return;
   }
   int64_t due = check(now);
@@ -597,17 +598,20 @@ int64_t Connection::check(int64_t now) {
     return kNever;
   }
   if (late(stalled_ns_)) {
-    log_cut("nothing was taken of what was sent", config.stall_ms, "STALL_TIMEOUT");
+    log_cut("too little was taken of what was sent", config.stall_ms, "STALL_TIMEOUT");
     close();
     return kNever;
   }
   if (ending_) return std::min(due_next, linger_due_ns_ ? linger_due_ns_ : kNever);
   // head_due_ns_ is 0 from the first head on, so that a connection of which only an empty line has come is not settled.
   bool settled = protocol_ == Protocol::kHttp2 ? saw_settings_ : protocol_ == Protocol::kHttp1 && !parser_.in_head() && head_due_ns_ == 0;
-  if (!settled && late(head_due_ns_)) {
-    const char* why = h2_ ? "no SETTINGS" : protocol_ == Protocol::kHttp1 || seen_ ? "no whole head" : stream_ ? "no handshake, or nothing behind it" : "no byte";
+  int64_t head_due = settled ? 0 : head_due_ns_;
+  // The rest of a header block may have come, and lie in the socket while nothing is read.
+  if (int64_t since = h2_ && settled ? h2_->head_since() : 0) head_due = later(reading_ ? std::max(since, resumed_ns_) : now, config.head_ms);
+  if (late(head_due)) {
+    const char* why = h2_ ? settled ? "no whole header block" : "no SETTINGS" : protocol_ == Protocol::kHttp1 || seen_ ? "no whole head" : stream_ ? "no handshake, or nothing behind it" : "no byte";
     log_cut(why, config.head_ms, "HEAD_TIMEOUT");
-    if (h2_) h2_->goaway(http::kH2SettingsTimeout);
+    if (h2_) h2_->goaway(settled ? http::kH2EnhanceYourCalm : http::kH2SettingsTimeout);
     if (protocol_ == Protocol::kHttp1) bare_http1(408);
     end_when_sent();
     return due_next;

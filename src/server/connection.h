@@ -49,9 +49,15 @@ class Connection {
   void widen(ServerCall* c, uint32_t more);
   void narrowed(size_t n) { widened_ -= n; }
   compress::Contexts* contexts() { return &contexts_; }
+  // What waits in a call, before it is HTTP/2's, was *counted, and is n bytes.
+  void count_queued(size_t* counted, size_t n) { queued_ += n - *counted, *counted = n; }
   // Of answers so much waits for the client's windows that nothing more is begun; that no answer of that size may be added.
   bool backed_up() const { return h2_ && (parked_ > 0 || too_much_waits()); }
   bool may_wait(size_t size) const;
+  // What waits of a call, waits for the line, and not for its client's windows.
+  bool lags(const ServerCall* c) const { return h2_ && !out_.empty() && !h2_->blocked(&c->h2); }
+  // That too much waits, and not of one call alone, of which own bytes do.
+  bool overflows(size_t own) const;
   void parked(int n) { parked_ += n; }
   // HTTP/2: what was handed over of a call's answer, and has not begun to leave, never will. False: it has begun to.
   bool drop_unsent(ServerCall* c) { return h2_ && h2_->drop_body(&c->h2); }
@@ -111,6 +117,7 @@ class Connection {
   bool add_cors(ServerCall* c);            // false: no memory
   void flush();
   void send();
+  void watch_output(int64_t now);
   void end_when_sent();                    // what is queued is the last word
   void shut_down();
   bool takes_the_rest(int64_t now);        // since it was looked at last
@@ -144,7 +151,10 @@ class Connection {
   void end_http1();                        // the exchange is complete
   // connection_http2.cc
   bool start_http2();
+  bool feed_http2(base::Slice bytes);
+  bool ask_for_bodies();
   void watch_answers();
+  size_t waiting() const { return h2_->waiting() + queued_; }
   bool too_much_waits() const;
   void go_on();                            // with those that were parked
   std::string_view date(const ServerCall* c);
@@ -180,16 +190,20 @@ class Connection {
   char peer_[net::kAddressText];
   int64_t opened_ns_, active_ns_, age_ns_ = 0, head_due_ns_, stalled_ns_ = 0, linger_due_ns_ = 0, ping_due_ns_ = 0, timer_due_ns_ = 0;
   int64_t heard_ns_ = 0, asked_ns_ = 0;    // the last byte from the peer; when it was asked for one
+  int64_t resumed_ns_ = 0;                 // when what comes was taken again
   int64_t requests_ = 0;
   ServerCall *calls_ = nullptr, *orphans_ = nullptr;
   size_t running_ = 0;
   size_t held_in_ = 0, most_held_;
   size_t cut_left_ = 0;                    // of what lay before a cut, when it was looked at last
+  uint64_t sent_ = 0, stall_goal_ = 0;     // bytes that the socket took; that it has to have taken by stalled_ns_
   size_t widened_ = 0;                     // what windows of streams with credits have beyond the first
   compress::Contexts contexts_;            // of messages that are half here
   bool pumps_ = false;                     // a call has something for us at the next flush
   bool handed_ = false;                    // HTTP/2: a part of an answer was, since the last flush
+  bool expected_ = false;                  // likewise: a 100 may be, by a client that has not sent its body yet
   int parked_ = 0;                         // calls that wait until less of answers does
+  size_t queued_ = 0;                      // HTTP/2: bytes of answers that wait in calls
   http::Output out_;
   void count_copies();
   uint64_t copies_seen_ = 0, bytes_copied_seen_ = 0;

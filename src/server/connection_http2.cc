@@ -26,7 +26,9 @@ struct H2Callbacks {
   static void headers_end(http::H2Stream* s, void* user) {
     Connection* c = conn(user);
     // A body that does not come with its head is given a time.
-    if (call(s)->head_done() && s->remote_open()) c->expect_by(call(s)->begun_ns() + c->worker_->config().body_grace_ms * net::Timers::kNsPerMs);
+    if (!call(s)->head_done() || !s->remote_open()) return;
+    c->expect_by(call(s)->begun_ns() + c->worker_->config().body_grace_ms * net::Timers::kNsPerMs);
+    c->expected_ |= s->expects();
   }
   static void data(http::H2Stream* s, Slice bytes, void* user) {
     // The one message of a unary call is what the stream's credit is for: its window returns as it arrives, and the
@@ -36,8 +38,10 @@ struct H2Callbacks {
     if (returns) conn(user)->h2_->consume(s, bytes.size);
     if (uint32_t more = conn(user)->h2_->lacks(s)) conn(user)->widen(call(s), more);
   }
-  static void taken(http::H2Stream* s, void*) {
-    if (call(s)->streams_out()) (void)call(s)->pump();
+  static void taken(http::H2Stream* s, void* user) {
+    if (!call(s)->streams_out()) return;
+    (void)call(s)->pump();
+    if (conn(user)->pending(call(s)) == 0) call(s)->unwatch_answer();
   }
   static void end(http::H2Stream* s, void*) { call(s)->body_end(); }
   static void sent(http::H2Stream* s, void*) {
@@ -76,6 +80,23 @@ bool Connection::start_http2() {
   return true;
 }
 
+bool Connection::feed_http2(Slice bytes) {
+  if (!h2_->feed(bytes, heard_ns_)) {
+    log_broken_http2();
+    end_when_sent();
+    return false;
+  }
+  if (int64_t since = h2_->head_since()) expect_by(since + worker_->config().head_ms * net::Timers::kNsPerMs);
+  return true;
+}
+
+// Whoever waits for a 100 with its body, and whose body did not come all the same, and who was not refused. False: no memory.
+bool Connection::ask_for_bodies() {
+  for (ServerCall* c = calls_; c; c = c->next)
+    if (c->state() != ServerCall::State::kHead && !h2_->go_on(&c->h2)) return false;
+  return true;
+}
+
 // A stream that is read as fast as it comes may send as much ahead as the path holds. What one whose handler gives credits
 // might leave lying here when that stops is counted, and there is only so much for all of them.
 void Connection::widen(ServerCall* c, uint32_t more) {
@@ -95,8 +116,9 @@ void Connection::watch_answers() {
   for (ServerCall* c = calls_; c; c = c->next) c->watch_answer();
 }
 
-bool Connection::too_much_waits() const { return h2_->waiting() > worker_->config().untaken / 4; }
-bool Connection::may_wait(size_t size) const { return !h2_ || h2_->waiting() == 0 || h2_->waiting() + size <= worker_->config().untaken; }
+bool Connection::too_much_waits() const { return waiting() > worker_->config().untaken / 4; }
+bool Connection::may_wait(size_t size) const { return !h2_ || waiting() == 0 || waiting() + size <= worker_->config().untaken; }
+bool Connection::overflows(size_t own) const { return h2_ && waiting() > worker_->config().untaken && waiting() > own; }
 
 // Oldest first. Handlers run in turns only.
 void Connection::go_on() {

@@ -178,6 +178,7 @@ void ServerCall::stream_work() {
     }
     // Not at once: what else is sent in this turn goes out with it.
     if (conn_) conn_->pump_later(this);
+    if (conn_ && http2_ && stream_out_) count_queued();
   }
   release();
 }
@@ -192,6 +193,12 @@ void ServerCall::tell_room() {
   s.writable.record.kind = ZCRPC_EVENT_WRITABLE;
   s.writable.record.value = int32_t(StreamState::kRoom - queued);
   worker_->hub()->push(&s.writable);
+}
+
+// What it sends is counted with what waits in HTTP/2, and there is only so much for a connection.
+void ServerCall::count_queued() {
+  conn_->count_queued(&counted_out_, stream_->queued.load() - stream_->sending.size());
+  if (!finished_.load() && conn_->overflows(counted_out_ + conn_->pending(this))) fail(Status(Code::kResourceExhausted, "too much of earlier answers has not been taken"));
 }
 
 // The head can no longer wait. False: the call has become an error, or the connection an end.
@@ -223,6 +230,7 @@ bool ServerCall::pump() {
     std::lock_guard lock(s.gate);
     s.sending.swap(&s.filling);
   }
+  conn_->count_queued(&counted_out_, 0);
   s.sending.count_copies(counters);
   if (s.sending.empty() && !s.ending && (s.begun || !s.headers_gone.load())) return false;
   if (!s.sending.empty()) heard_ns_ = worker_->loop()->now();
@@ -264,8 +272,9 @@ void ServerCall::complete_stream() {
     std::lock_guard lock(s.gate);
     s.over = true;
     // An end of ours does not wait for what the peer may never take.
-    if (ours_ || (is_plain_ && !outcome_.ok())) s.filling.clear();
+    if (ours_ || (is_plain_ && !outcome_.ok())) s.filling.trim();
   }
+  if (conn_ && s.filling.empty()) conn_->count_queued(&counted_out_, 0);
   if (!outcome_.ok()) counters->add(counters->calls_failed, 1);
   s.ending = true;
   // gRPC's answer in one HEADERS frame has no place for headers of the handler's: clients would take them for trailers.
@@ -286,7 +295,7 @@ void ServerCall::complete_stream() {
   if (whole || cut) return;
   if (ours_ && conn_ && conn_->drop_unsent(this)) {
     s.queued.fetch_sub(s.sending.size());
-    s.sending.clear();
+    s.sending.trim();
   }
   counters->add(counters->messages_out, s.messages_out.load(std::memory_order_relaxed));
   // Whoever does not take the rest in time is let go.

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+import time
 
 import support
 from support import check, has
@@ -77,9 +78,16 @@ for version in ('--http1.1', '--http2-prior-knowledge'):
     status, head, body = curl(version, *JSON, '-H', 'connect-timeout-ms: 12345678901', '-d', '{}', url + 'GetSummary')
     check(status == 400, body)
 
-# Many calls on one connection, and an upload that asks first.
-status, head, body = curl('--http1.1', *JSON, '-H', 'expect: 100-continue', '-d', GOOD, url + 'Ingest')
-check(status == 200, status)
+# An upload that asks first, and would wait for long: it hears a 100, or its answer.
+for version in ('--http1.1', '--http2-prior-knowledge'):
+    ask = (version, *JSON, '-H', 'expect: 100-continue', '--expect100-timeout', '15')
+    start = time.monotonic()
+    status, head, body = curl(*ask, '-d', GOOD, url + 'Ingest')
+    check(status == 200, f'{version}: {status}')
+    check(curl(*ask, '-d', GOOD, url + 'Nothing')[0] == 404, f'{version}: refused')
+    check(time.monotonic() - start < 10, f'{version}: nobody told it to go on')
+
+# Many calls on one connection.
 many = support.run('curl', '-sS', '-m', '20', '--noproxy', '*', '-v', *JSON, '-d', '{}', *([url + 'GetSummary'] * 5))
 check(len(re.findall('Re-using existing connection', many)) == 4, many)
 server.stop()

@@ -35,6 +35,7 @@ struct Call {
   int code = kNothing;           // kNothing: the transport ended it
   int replies_got = 0;
   bool wrong_bytes = false, refused = false;
+  bool left_waiting = false;     // it asked whether to send, and heard nothing before its end
   static constexpr int kNothing = -1;
   // The server's.
   int seen = 0, done = 0, requests_seen = 0, replies_sent = 0;

@@ -81,6 +81,7 @@ class Http2 : public Client {
     size_t sent = 0;
     std::vector<size_t> ends; // where each message ends
     bool deferred = false;
+    bool asks = false;        // whether it should send
     std::string in;
     int status = 0, grpc_status = -1;
     size_t owed = 0;
@@ -115,6 +116,8 @@ class Http2 : public Client {
       field("te", "trailers");
       field("x-call", number);
       if (c->timeout_ms >= 0) field(c->protocol == Protocol::kConnect ? "connect-timeout-ms" : "grpc-timeout", timeout);
+      bool asks = manner_.expect && world_->chance().once_in(manner_.expect);
+      if (asks) field("expect", "100-continue");
       nghttp2_data_provider body{};
       body.read_callback = on_read;
       int32_t id = nghttp2_submit_request(session_, nullptr, nv.data(), nv.size(), &body, nullptr);
@@ -124,6 +127,7 @@ class Http2 : public Client {
       }
       Stream& s = streams_[id];
       s.call = c;
+      s.asks = asks;
       for (int i = 0; i < c->requests; i++) {
         s.body += c->request_body(i);
         s.ends.push_back(s.body.size());
@@ -145,14 +149,14 @@ class Http2 : public Client {
     }
     return got >= s.ends.size() ? s.body.size() : s.ends[got];
   }
-  bool may_send(const Stream& s) const { return s.sent == s.body.size() || s.sent < allowed(s); }
+  bool may_send(const Stream& s) const { return !s.asks && (s.sent == s.body.size() || s.sent < allowed(s)); }
 
   static ssize_t on_read(nghttp2_session*, int32_t id, uint8_t* to, size_t most, uint32_t* flags, nghttp2_data_source*, void* user) {
     auto* self = static_cast<Http2*>(user);
     Stream& s = self->streams_[id];
-    size_t n = std::min({most, self->allowed(s) - s.sent, self->manner_.chunk});
+    size_t n = s.asks ? 0 : std::min({most, self->allowed(s) - s.sent, self->manner_.chunk});
     if (n) n = 1 + self->world_->chance().below(n);
-    if (n == 0 && s.sent < s.body.size()) {
+    if (s.asks || (n == 0 && s.sent < s.body.size())) {
       s.deferred = true;
       return NGHTTP2_ERR_DEFERRED;
     }
@@ -171,13 +175,21 @@ class Http2 : public Client {
     if (it == self->streams_.end()) return 0;
     std::string_view key(reinterpret_cast<const char*>(name), n);
     std::string text(reinterpret_cast<const char*>(value), v);
-    if (key == ":status") it->second.status = atoi(text.c_str());
+    if (key == ":status") {
+      it->second.status = atoi(text.c_str());
+      if (it->second.status == 100 && !it->second.asks) self->world_->complain(self->link, "call %u: a 100 that nobody asked for, or a second", it->second.call->number);
+    }
     if (key == "grpc-status") it->second.grpc_status = atoi(text.c_str());
     return 0;
   }
 
   static int on_frame(nghttp2_session*, const nghttp2_frame* f, void* user) {
     auto* self = static_cast<Http2*>(user);
+    // To go on, or what its answer is: then it sends all the same.
+    if (auto it = self->streams_.find(f->hd.stream_id); f->hd.type == NGHTTP2_HEADERS && it != self->streams_.end()) {
+      if (it->second.status >= 200) it->second.call->left_waiting = it->second.asks;
+      it->second.asks = false;
+    }
     if ((f->hd.type == NGHTTP2_HEADERS || f->hd.type == NGHTTP2_DATA) && f->hd.flags & NGHTTP2_FLAG_END_STREAM) {
       auto it = self->streams_.find(f->hd.stream_id);
       if (it != self->streams_.end()) {
@@ -217,6 +229,7 @@ class Http2 : public Client {
     auto it = self->streams_.find(id);
     if (it == self->streams_.end()) return 0;
     Stream& s = it->second;
+    s.call->left_waiting |= s.asks;
     if (!s.call->ended) {
       if (code == NGHTTP2_REFUSED_STREAM) s.call->refused = true;
       self->world_->note("call %u: its stream %d ends with %u", s.call->number, id, code);
@@ -269,6 +282,7 @@ class Http2 : public Client {
     done_ = true;
     for (auto& [id, s] : streams_) {
       if (refusing_ && id > last_id_) s.call->refused = true;
+      s.call->left_waiting |= s.asks;
       if (!s.call->ended) end(s.call);
     }
     streams_.clear();

@@ -24,6 +24,7 @@ struct Manner {
   size_t chunk = 65536;           // bytes of a body at a time
   bool slow_window = false;       // HTTP/2: gives window back late
   uint32_t window = 65535;
+  uint64_t expect = 0;            // HTTP/2: one call in so many asks before it sends (Expect: 100-continue)
   uint64_t abort = 0, close = 0, fin = 0, goaway = 0, ping = 0, garbage = 0;  // one step in so many
   bool proxy = false;             // begins with a PROXY header
   bool tls = false, old_tls = false, names_protocol = true;  // TLS 1.2; by ALPN

@@ -116,6 +116,7 @@ class Run {
       all_ = true;
     }
     if (few_ || (config_.max_age_ms >= 0 && (config_.max_age_ms < 10'000 || config_.age_grace_ms >= 0))) all_ = false;
+    if (dice_.once_in(8)) config_.untaken = dice_.of<size_t>({64 << 10, 256 << 10}), tight_ = true;
     heavy_ = dice_.once_in(100);
     tls_ = dice_.once_in(10) ? tls_server() : nullptr;
     plan_shortage();
@@ -174,6 +175,7 @@ class Run {
       // Slower than the least rate, and the server lets it go.
       if (m.window == 1000 || m.chunk == 100 || m.read_most == 60) m.think_ms = std::min<int64_t>(m.think_ms, 1);
       m.ping = dice_.of<uint64_t>({0, 10});
+      m.expect = dice_.of<uint64_t>({0, 0, 3});
       m.proxy = config_.proxy_protocol;
       m.tls = tls_ != nullptr;
       m.old_tls = dice_.once_in(4);
@@ -221,7 +223,9 @@ class Run {
   // Connections on which nothing more comes, at any of the places where more must.
   void make_mutes() {
     if (!dice_.once_in(8)) return;
-    static constexpr std::string_view kFirst[] = {"", "PRI * HT", "POST /s.S/Un", {"\x16\x03\x01\x02", 4}, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PROXY TCP4"};
+    static constexpr char kHalfHead[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x02\x01\0\0\0\0\x01\x83\x86";
+    static constexpr std::string_view kFirst[] = {"", "PRI * HT", "POST /s.S/Un", {"\x16\x03\x01\x02", 4}, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PROXY TCP4",
+                                                  {kHalfHead, sizeof kHalfHead - 1}, {kHalfHead, sizeof kHalfHead - 2}};
     for (int64_t n = dice_.between(1, 3); n > 0; n--) {
       mutes_.push_back(std::make_unique<Mute>(&world_, std::string(kFirst[dice_.below(std::size(kFirst))])));
       Mute* m = mutes_.back().get();
@@ -615,7 +619,9 @@ class Run {
     Link* link = link_of(c);
     bool excused = (link ? link->disturbed : !c.local) || c.canceled || c.timeout_ms >= 0 || excuse_time_ || c.way >= Way::kNever;
     if (excused || c.refused) return;
+    if (c.left_waiting && (c.code == 4 || c.seen)) complain(c, "its client was never told to send");
     // Nobody disturbed it: what the handler said is what the client got.
+    if (tight_ && c.http2 && (c.code == 8 || c.code == Call::kNothing)) return;
     if (c.cut || (link && (c.code == 14 || c.code == Call::kNothing) && outlived(*link, c.ended_ns))) return;
     if (c.finished && c.code != c.outcome) complain(c, "its handler ended it with " + std::to_string(c.outcome) + ", its client got " + std::to_string(c.code));
     if (!c.http2) return;  // HTTP/1.1 closes after some errors, and what was not answered goes elsewhere
@@ -635,7 +641,7 @@ class Run {
   Chance& dice_;
   Weather weather_;
   server::Config config_;
-  bool all_ = false, few_ = false, slow_ = false, excuse_time_ = false, early_drain_ = false, heavy_ = false, drained_ = false;
+  bool all_ = false, few_ = false, slow_ = false, tight_ = false, excuse_time_ = false, early_drain_ = false, heavy_ = false, drained_ = false;
   int64_t drained_by_ = INT64_MAX;
   std::vector<std::unique_ptr<Call>> calls_;
   std::vector<std::unique_ptr<Client>> clients_;

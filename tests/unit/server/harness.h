@@ -24,6 +24,7 @@ struct Harness {
   bool answer = true;   // else requests are left waiting
   bool echo = true;     // else messages of a stream are only read
   std::string reply;    // what requests are answered with instead of their own bytes, unless it is empty
+  int pushes = 0;       // a stream's first message is answered with so many replies at once, whatever its room is
   int requests = 0, port = 0;
   int dones = 0, code = 0;  // DONEs that were heard, and the last one's code
   std::string log;      // a line each
@@ -70,6 +71,9 @@ struct Harness {
         op.value = op.kind == ZCRPC_OP_READ;
         break;
       case ZCRPC_EVENT_MESSAGE:
+        op.kind = ZCRPC_OP_SEND;
+        for (int i = 0; i < pushes; i++) (void)e->call->verbs->op(e->call, &op, zcrpc::base::Slice(std::string_view(reply)), nullptr, {}).ok();
+        if (pushes) return;
         op.kind = echo ? ZCRPC_OP_SEND : ZCRPC_OP_READ;
         op.value = 1;
         break;

@@ -23,6 +23,41 @@ server::Config hasty() {
   return c;
 }
 
+std::string frame(uint8_t type, uint8_t flags, uint32_t id, std::string_view payload = {}) {
+  std::string s = {char(payload.size() >> 16), char(payload.size() >> 8), char(payload.size()), char(type), char(flags), 0, 0, 0, char(id)};
+  return s + std::string(payload);
+}
+// SETTINGS, and the head of a call to a path that nobody serves.
+std::string refused() {
+  auto field = [](std::string name, std::string_view value) { return name + std::string(1, char(value.size())) + std::string(value); };
+  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) +
+         frame(1, 4, 1, "\x83\x86" + field("\x04", "/s.S/Nope") + field("\x01", "x") + field("\x0f\x10", "application/grpc"));
+}
+std::string upload(size_t n) {
+  std::string s;
+  for (; n >= 10'000; n -= 10'000) s += frame(0, 0, 1, std::string(10'000, 'x'));
+  return s;
+}
+int resets(const std::string& got, uint32_t* code) {
+  int n = 0;
+  for (size_t at = 0; at + 13 <= got.size();) {
+    auto b = [&](size_t i) { return uint32_t(uint8_t(got[at + i])); };
+    if (b(3) == 3) n++, *code = b(12);
+    at += 9 + (b(0) << 16 | b(1) << 8 | b(2));
+  }
+  return n;
+}
+
+int frames(const std::string& got, uint8_t type) {
+  int n = 0;
+  for (size_t at = 0; at + 9 <= got.size();) {
+    auto b = [&](size_t i) { return uint32_t(uint8_t(got[at + i])); };
+    n += b(3) == type;
+    at += 9 + (b(0) << 16 | b(1) << 8 | b(2));
+  }
+  return n;
+}
+
 // Says `text` on a new connection and waits for the server to end it: ms that took; *got: what it said.
 int64_t until_closed(const server::Config& c, std::string_view text, std::string* got, std::string* log = nullptr) {
   Harness h;
@@ -148,7 +183,105 @@ void a_peer_that_reads_nothing_is_kept(void**) {
   assert_int_equal(s.connections_now, 0);
   assert_true(ms_now() - start < 5000);
   assert_true(sent < all);  // above its high-water mark the server stopped reading
-  assert_true(h.log.find(": cut: nothing was taken of what was sent for 150 ms (ZCRPC_SERVER_STALL_TIMEOUT)\n") != h.log.npos);
+  assert_true(h.log.find(": cut: too little was taken of what was sent for 150 ms (ZCRPC_SERVER_STALL_TIMEOUT)\n") != h.log.npos);
+  close(fd);
+  h.stop();
+}
+
+// HTTP/2: a head of which a part has come, at any place where it may stop. Nothing else can come behind it.
+void a_header_block_that_dawdles_is_waited_for(void**) {
+  const std::string hello = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0), part = "\x83\x86";
+  server::Config c = hasty();
+  c.idle_ms = 60'000;
+  c.body_grace_ms = 60'000;
+  const std::string kinds[] = {
+      hello + frame(1, 0, 1, part),                                         // and no CONTINUATION
+      hello + frame(1, 0, 1, part) + frame(9, 0, 1, part),                  // or not the last
+      hello + frame(1, 0, 1, part) + frame(9, 4, 1, part).substr(0, 10),    // or not all of it
+      hello + frame(1, 0, 1, part) + frame(9, 4, 1).substr(0, 5),           // not even its head
+      hello + frame(1, 4, 1, part).substr(0, 10),
+      hello + frame(1, 4, 1, part).substr(0, 9),
+      refused() + frame(1, 1, 1, "\x00"),                                   // trailers
+  };
+  for (auto& kind : kinds) {
+    std::string got, log;
+    int64_t took = until_closed(c, kind, &got, &log);
+    assert_true(took >= kLimit - 10 && took < 3000);
+    assert_true(log.find(": cut: no whole header block for 150 ms (ZCRPC_SERVER_HEAD_TIMEOUT)\n") != log.npos);
+    assert_int_equal(frames(got, 7), 1);
+  }
+  // Frames that trickle are no progress.
+  Harness h;
+  assert_true(h.start(net::system_io(), c).ok());
+  int fd = dial(h.port);
+  say(fd, hello + frame(1, 0, 1, part));
+  bool closed = false;
+  int64_t start = ms_now();
+  while (!closed && ms_now() - start < 5000) {
+    hear(&h, fd, "", 10, &closed);
+    say(fd, frame(9, 0, 1, "\x00\x01" "a\x01" "b"));
+  }
+  assert_true(closed);
+  assert_true(ms_now() - start < 3000);
+  close(fd);
+  h.stop();
+}
+
+// Many that come in parts, each in time, and what is open between them.
+void a_header_block_in_parts_is_cut(void**) {
+  server::Config c = hasty();
+  c.idle_ms = c.body_grace_ms = 60'000;
+  c.head_ms = 4 * kLimit;
+  Harness h;
+  assert_true(h.start(net::system_io(), c).ok());
+  int fd = dial(h.port);
+  say(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0));
+  bool closed = false;
+  std::string got;
+  for (uint32_t id = 1; id < 12 && !closed; id += 2) {
+    std::string head = std::string("\x83\x86\x04\x09/s.S/Echo\x01\x01x", 16) + std::string("\x0f\x10\x11" "application/proto", 20);
+    say(fd, frame(1, 0, id, head.substr(0, 10)));
+    got += hear(&h, fd, "", kLimit * 4 / 3, &closed);
+    say(fd, frame(9, 0, id, head.substr(10, 5)) + frame(9, 4, id, head.substr(15)) + frame(0, 1, id, "\x0a\x01x"));
+    got += hear(&h, fd, "", kLimit / 5, &closed);
+  }
+  assert_false(closed);
+  assert_int_equal(h.requests, 6);
+  assert_int_equal(frames(got, 7), 0);
+  close(fd);
+  h.stop();
+}
+
+bool g_full = false;
+
+// The rest of a block lies in the socket while the server does not read, since its answers are not taken.
+void who_is_not_read_is_taken_for_slow(void**) {
+  net::Io io = *net::system_io();
+  io.send = [](void*, int fd, const void* p, size_t n) -> int64_t { return g_full ? -EAGAIN : net::system_io()->send(nullptr, fd, p, n); };
+  io.sendv = [](void*, int fd, const iovec* v, size_t n) -> int64_t { return g_full ? -EAGAIN : net::system_io()->sendv(nullptr, fd, v, n); };
+  server::Config c = hasty();
+  c.idle_ms = c.stall_ms = 60'000;
+  c.high_water = 4096;
+  Harness h;
+  h.reply.assign(20'000, 'a');
+  assert_true(h.start(&io, c).ok());
+  int fd = dial(h.port);
+  bool closed = false;
+  say(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0));
+  hear(&h, fd, "", 20, &closed);
+  std::string head = std::string("\x83\x86\x04\x09/s.S/Echo\x01\x01x", 16) + std::string("\x0f\x10\x11" "application/proto", 20);
+  g_full = true;
+  say(fd, frame(1, 4, 1, head) + frame(0, 1, 1, "\x0a\x01x") + frame(1, 4, 3, head).substr(0, 20));
+  hear(&h, fd, "", 30, &closed);
+  say(fd, frame(1, 4, 3, head).substr(20) + frame(0, 1, 3, "\x0a\x01x"));
+  hear(&h, fd, "", 3 * kLimit, &closed);
+  assert_int_equal(h.requests, 1);
+  assert_false(closed);
+  g_full = false;
+  for (int i = 0; i < 100 && h.requests < 2; i++) hear(&h, fd, "", 10, &closed);
+  assert_int_equal(h.requests, 2);
+  assert_false(closed);
+  assert_true(h.log.empty());
   close(fd);
   h.stop();
 }
@@ -196,41 +329,6 @@ void a_call_on_an_old_connection_runs_on_past_its_grace(void**) {
   assert_true(h.log.find("for 100 ms (ZCRPC_SERVER_AGE_GRACE)\n") != h.log.npos);
   close(fd);
   h.stop();
-}
-
-std::string frame(uint8_t type, uint8_t flags, uint32_t id, std::string_view payload = {}) {
-  std::string s = {char(payload.size() >> 16), char(payload.size() >> 8), char(payload.size()), char(type), char(flags), 0, 0, 0, char(id)};
-  return s + std::string(payload);
-}
-// SETTINGS, and the head of a call to a path that nobody serves.
-std::string refused() {
-  auto field = [](std::string name, std::string_view value) { return name + std::string(1, char(value.size())) + std::string(value); };
-  return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) +
-         frame(1, 4, 1, "\x83\x86" + field("\x04", "/s.S/Nope") + field("\x01", "x") + field("\x0f\x10", "application/grpc"));
-}
-std::string upload(size_t n) {
-  std::string s;
-  for (; n >= 10'000; n -= 10'000) s += frame(0, 0, 1, std::string(10'000, 'x'));
-  return s;
-}
-int resets(const std::string& got, uint32_t* code) {
-  int n = 0;
-  for (size_t at = 0; at + 13 <= got.size();) {
-    auto b = [&](size_t i) { return uint32_t(uint8_t(got[at + i])); };
-    if (b(3) == 3) n++, *code = b(12);
-    at += 9 + (b(0) << 16 | b(1) << 8 | b(2));
-  }
-  return n;
-}
-
-int frames(const std::string& got, uint8_t type) {
-  int n = 0;
-  for (size_t at = 0; at + 9 <= got.size();) {
-    auto b = [&](size_t i) { return uint32_t(uint8_t(got[at + i])); };
-    n += b(3) == type;
-    at += 9 + (b(0) << 16 | b(1) << 8 | b(2));
-  }
-  return n;
 }
 
 void a_peer_that_has_gone_without_a_word_is_kept(void**) {
@@ -356,6 +454,9 @@ int main() {
       cmocka_unit_test(an_idle_connection_is_kept_for_ever_or_a_busy_one_reaped),
       cmocka_unit_test(a_cut_leaves_no_line),
       cmocka_unit_test(a_peer_that_reads_nothing_is_kept),
+      cmocka_unit_test(a_header_block_that_dawdles_is_waited_for),
+      cmocka_unit_test(a_header_block_in_parts_is_cut),
+      cmocka_unit_test(who_is_not_read_is_taken_for_slow),
       cmocka_unit_test(an_old_connection_is_never_renewed_or_loses_a_request),
       cmocka_unit_test(a_call_on_an_old_connection_runs_on_past_its_grace),
       cmocka_unit_test(a_peer_that_has_gone_without_a_word_is_kept),

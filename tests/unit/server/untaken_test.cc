@@ -1,14 +1,9 @@
 // Answers that their client does not take, though it answers every PING: how long they are kept, how much of them, and who hears
 // of their end. And calls above the number that a server has places for.
-#include <nghttp2/nghttp2.h>
-
 #include <algorithm>
-#include <map>
 
-#include "unit/server/frames.h"
-#include "unit/server/harness.h"
+#include "unit/server/h2_client.h"
 
-#include "support/cmocka.h"
 extern "C" {
 #include "support/peak_malloc.h"
 }
@@ -20,9 +15,6 @@ namespace {
 constexpr int kLimit = 200;
 constexpr size_t kMiB = 1 << 20;
 
-std::string g_log;
-void write_log(int32_t, const char* text, size_t n, void*) { g_log.append(text, n).append("\n"); }
-
 server::Config hasty() {
   server::Config c;
   c.stall_ms = kLimit;
@@ -30,98 +22,6 @@ server::Config hasty() {
   c.log = {write_log, nullptr, base::LogLevel::kInfo};
   return c;
 }
-
-std::string named(std::string_view name, std::string_view value) {
-  return std::string(1, '\0') + char(name.size()) + std::string(name) + char(value.size()) + std::string(value);
-}
-const std::string kNoWindow = frame(kSettings, 0, 0, std::string("\x00\x04\x00\x00\x00\x00", 6));
-
-// A client that is written by hand, and whose windows are what the test gives.
-struct Client {
-  Harness h;
-  int fd = -1;
-  std::string got;
-  bool closed = false;
-  nghttp2_hd_inflater* inflater = nullptr;
-  size_t read = 0;                            // of got
-  std::map<uint32_t, std::string> fields;     // "name: value\n" of all heads of a stream
-  std::map<uint32_t, uint32_t> resets;        // their codes
-  std::map<uint32_t, size_t> bytes;           // of DATA
-  std::map<uint32_t, bool> ended;
-  int pings = 0, goaways = 0;
-
-  explicit Client(const server::Config& c, std::string_view first = kNoWindow, const net::Io* io = net::system_io()) {
-    g_log.clear();
-    base::Status s = h.start(io, c);
-    if (!s.ok()) fail_msg("%s", s.message());
-    nghttp2_hd_inflate_new(&inflater);
-    fd = dial(h.port);
-    assert_true(fd >= 0);
-    if (!first.empty()) say(fd, kHello + std::string(first) + frame(kSettings, 1, 0));
-  }
-  ~Client() {
-    nghttp2_hd_inflate_del(inflater);
-    if (fd >= 0) close(fd);
-    h.stop();
-  }
-  void step(int ms = 1) {
-    h.turn(ms);
-    char b[65536];
-    ssize_t n;
-    while ((n = recv(fd, b, sizeof b, MSG_DONTWAIT)) > 0) got.append(b, size_t(n));
-    if (n == 0 || errno != EAGAIN) closed = true;
-    if (got.size() < 4 || got[0] == 'H') return;
-    while (read + 9 <= got.size()) {
-      std::vector<Frame> one = frames_of(std::string_view(got).substr(read));
-      if (one.empty()) break;
-      for (const Frame& f : one) take(f), read += 9 + f.payload.size();
-    }
-  }
-  void pause(int64_t ms) {
-    for (int64_t end = ms_now() + ms; ms_now() < end;) step();
-  }
-  void take(const Frame& f) {
-    if (f.type == kReset) resets[f.id] = f.code();
-    if (f.type == kData) bytes[f.id] += f.payload.size();
-    if (f.type == kPing && f.flags & 1) pings++;
-    if (f.type == kGoaway) goaways++;
-    if ((f.type == kData || f.type == kHeaders) && f.flags & kEndStream) ended[f.id] = true;
-    if (f.type != kHeaders) return;
-    const auto* in = reinterpret_cast<const uint8_t*>(f.payload.data());
-    for (size_t left = f.payload.size();;) {
-      nghttp2_nv nv;
-      int flags = 0;
-      ssize_t n = nghttp2_hd_inflate_hd2(inflater, &nv, &flags, in, left, 1);
-      assert_true(n >= 0);
-      in += n;
-      left -= size_t(n);
-      if (flags & NGHTTP2_HD_INFLATE_EMIT)
-        fields[f.id].append(reinterpret_cast<char*>(nv.name), nv.namelen).append(": ").append(reinterpret_cast<char*>(nv.value), nv.valuelen).append("\n");
-      if (flags & NGHTTP2_HD_INFLATE_FINAL || (left == 0 && !(flags & NGHTTP2_HD_INFLATE_EMIT))) break;
-    }
-    nghttp2_hd_inflate_end_headers(inflater);
-  }
-  // Until done(), or so long; what that took.
-  template <class F>
-  int64_t until(F&& done, int64_t ms = 5000) {
-    int64_t start = ms_now();
-    while (!done() && !closed && ms_now() - start < ms) step();
-    return ms_now() - start;
-  }
-  // A unary call, all of it.
-  std::string words(uint32_t id, std::string_view more = {}, std::string_view type = "application/proto") {
-    bool grpc = type != "application/proto";
-    return frame(kHeaders, kEndHeaders, id, head("/s.S/Echo", more, type)) +
-           frame(kData, kEndStream, id, grpc ? std::string("\0\0\0\0\3\x0a\x01x", 8) : std::string("\x0a\x01x"));
-  }
-  void call(uint32_t id, std::string_view more = {}, std::string_view type = "application/proto") { say(fd, words(id, more, type)); }
-  zcrpc_stats stats() {
-    zcrpc_stats s{};
-    h.server->stats(&s);
-    return s;
-  }
-  bool has(uint32_t id, std::string_view line) { return fields[id].find(line) != std::string::npos; }
-};
 
 // ---- time
 
@@ -278,7 +178,207 @@ void a_stream_that_is_taken_is_cut(void**) {
   assert_int_equal(k.h.dones, 0);
 }
 
+// A stream that goes on, of whose messages something waits all the time.
+struct Stream : Client {
+  explicit Stream(const server::Config& c, size_t message, std::string_view first = kNoWindow) : Client(c, first) {
+    say(fd, frame(kHeaders, kEndHeaders, 1, head("/s.S/Chat", {}, "application/grpc")));
+    tell(message);
+  }
+  // What comes back.
+  void tell(size_t n) { say(fd, frame(kData, 0, 1, std::string(1, '\0') + be32(uint32_t(n)) + std::string(n, 'x'))); }
+  void open_window(uint32_t n) { say(fd, frame(kWindow, 0, 1, be32(n)) + frame(kWindow, 0, 0, be32(n))); }
+};
+
+server::Config hasty_streams() {
+  server::Config c = hasty();
+  c.stall_ms = 2 * kLimit;
+  c.stall_rate = 5000;  // 2000 bytes in the time
+  return c;
+}
+
+void a_byte_now_and_then_keeps_a_stream(void**) {
+  Stream k(hasty_streams(), 10'000);
+  int64_t start = ms_now();
+  while (k.h.dones == 0 && ms_now() - start < 5000) {
+    k.open_window(1);
+    k.pause(20);
+  }
+  assert_int_equal(k.h.dones, 1);
+  assert_int_equal(k.h.code, ZCRPC_DEADLINE_EXCEEDED);
+  assert_true(ms_now() - start >= kLimit - 10 && ms_now() - start < 3000);
+  assert_true(k.bytes[1] > 0 && k.bytes[1] < 1000);
+  assert_true(g_log.find("/s.S/Chat: the client takes too little of its answer (ZCRPC_SERVER_STALL_TIMEOUT is 400 ms)") != g_log.npos);
+  assert_int_equal(k.resets[1], http::kH2Cancel);  // a part of the message has left
+  assert_false(k.closed);
+}
+
+// Who works on what it has, and takes the next piece then.
+void a_slow_reader_of_a_stream_is_cut(void**) {
+  Stream k(hasty_streams(), 10'000);
+  for (size_t taken = 0; taken + 2000 <= 10'000; taken += 2000) {
+    k.pause(kLimit * 3 / 4);
+    k.open_window(2000);
+  }
+  k.until([&] { return k.bytes[1] == 10'000; });
+  assert_int_equal(k.bytes[1], 10'000);
+  assert_int_equal(k.h.dones, 0);
+  assert_true(k.resets.empty());
+}
+
+// Below the rate, because the handler has no more to say: each message is taken, and the next waits by then.
+void a_slow_handler_has_its_stream_cut(void**) {
+  Stream k(hasty_streams(), 20);
+  for (int i = 0; i < 20; i++) {
+    k.tell(20);
+    k.pause(kLimit / 4);
+    k.open_window(25);
+  }
+  assert_true(k.bytes[1] >= 300);
+  assert_int_equal(k.h.dones, 0);
+  // And nothing waits now and then, but hardly when it is looked at.
+  k.open_window(25);
+  for (int i = 0; i < 8; i++) {
+    k.tell(20);
+    k.pause(kLimit * 4 / 5);
+    k.open_window(25);
+    k.pause(5);
+  }
+  assert_int_equal(k.h.dones, 0);
+  assert_true(k.resets.empty());
+}
+
+// A line that takes so much, and no more.
+struct Line {
+  double per_ms = 0, credit = 0;
+  int64_t at = 0;
+  size_t room() {
+    int64_t now = ms_now();
+    if (!at) at = now;
+    credit = std::min(credit + double(now - at) * per_ms, 10 * per_ms + 1);
+    at = now;
+    return size_t(credit);
+  }
+} g_line;
+
+net::Io slow_line(double per_ms) {
+  g_line = {per_ms, 0, 0};
+  net::Io io = *net::system_io();
+  io.send = [](void*, int fd, const void* p, size_t n) -> int64_t {
+    n = std::min(n, g_line.room());
+    if (n) g_line.credit -= double(n);
+    return n ? net::system_io()->send(nullptr, fd, p, n) : -EAGAIN;
+  };
+  io.sendv = [](void*, int fd, const iovec* v, size_t) -> int64_t {
+    size_t n = std::min(v->iov_len, g_line.room());
+    if (n) g_line.credit -= double(n);
+    return n ? net::system_io()->send(nullptr, fd, v->iov_base, n) : -EAGAIN;
+  };
+  return io;
+}
+const std::string kWide = frame(kWindow, 0, 0, be32(0x7fff0000 - 65535)) + frame(kSettings, 0, 0, std::string("\x00\x04\x00\x40\x00\x00", 6));
+
+// Many share a line, and each has less of it than the least rate: none of them holds back.
+void a_slow_line_is_taken_for_slow_clients(void**) {
+  net::Io io = slow_line(150);
+  server::Config c = hasty_streams();
+  c.body_rate = 50'000;
+  c.stall_rate = 20'000;
+  c.high_water = 4096;
+  Client k(c, kWide, &io);
+  k.h.reply.assign(10'000, 'a');
+  k.h.pushes = 1;
+  std::string all;
+  constexpr uint32_t kCalls = 16;
+  for (uint32_t i = 0; i < kCalls; i++)
+    all += i % 2 ? k.words(2 * i + 1) : frame(kHeaders, kEndHeaders, 2 * i + 1, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, 2 * i + 1, std::string("\0\0\0\0\3\x0a\x01x", 8));
+  say(k.fd, all);
+  auto came = [&] { return std::count_if(k.bytes.begin(), k.bytes.end(), [](auto& b) { return b.second >= 10'000; }); };
+  int64_t took = k.until([&] { return came() == kCalls; }, 10'000);
+  if (came() != kCalls) fail_msg("%d of %u after %d ms: %s", int(came()), kCalls, int(took), g_log.c_str());
+  assert_true(took > 3 * kLimit);
+  assert_true(k.resets.empty());
+}
+
+void a_line_that_drips_is_kept(void**) {
+  for (bool http2 : {true, false}) {
+    net::Io io = slow_line(0.3);
+    Client k(hasty_streams(), http2 ? kWide : "", &io);
+    k.h.reply.assign(kMiB, 'a');
+    if (http2) k.call(1);
+    else say(k.fd, post("x"));
+    int64_t took = k.until([] { return false; }, 5000);
+    assert_true(k.closed);
+    assert_true(took >= kLimit - 10 && took < 3000);
+    assert_true(g_log.find("cut: too little was taken of what was sent for 400 ms (ZCRPC_SERVER_STALL_TIMEOUT)") != g_log.npos);
+    // Slow is not dripping.
+    io = slow_line(20);
+    Client slow(hasty_streams(), http2 ? kWide : "", &io);
+    slow.h.reply.assign(20'000, 'a');
+    if (http2) slow.call(1);
+    else say(slow.fd, post("x"));
+    took = slow.until([&] { return slow.got.size() > 20'000; }, 5000);
+    assert_true(slow.got.size() > 20'000);
+    assert_true(took > 2 * kLimit);
+  }
+}
+
 // ---- memory
+
+// A handler that sends whatever its room is.
+void messages_of_streams_that_nobody_takes_pile_up(void**) {
+  server::Config c = hasty();
+  c.stall_ms = 60'000;
+  c.untaken = 4 * kMiB;
+  Client k(c);
+  k.h.reply.assign(64 << 10, 'a');
+  k.h.pushes = 10;
+  constexpr uint32_t kCalls = 30;
+  std::string all;
+  for (uint32_t i = 0; i < kCalls; i++) all += frame(kHeaders, kEndHeaders, 2 * i + 1, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, 2 * i + 1, std::string("\0\0\0\0\3\x0a\x01x", 8));
+  peak_malloc_start();
+  say(k.fd, all);
+  k.until([&] { return k.ended.size() >= kCalls - 6; });
+  k.pause(50);
+  size_t cost = peak_malloc_bytes();
+  int refused = 0;
+  for (auto& [id, end] : k.ended) refused += k.has(id, "grpc-status: 8\n") && k.has(id, "grpc-message: too much of earlier answers has not been taken\n");
+  print_message("30 streams of 640 KiB that nobody takes: %d refused, %zu KiB\n", refused, cost >> 10);
+  assert_in_range(refused, kCalls - 6, kCalls - 5);
+  assert_true(cost < 8 * kMiB);
+  // Those that were let be still have all that was sent.
+  say(k.fd, kWide);
+  size_t all_of_one = 10 * (5 + (64 << 10));
+  auto whole = [&] { return std::count_if(k.bytes.begin(), k.bytes.end(), [&](auto& b) { return b.second == all_of_one; }); };
+  k.until([&] { return whole() == kCalls - refused; });
+  assert_int_equal(whole(), kCalls - refused);
+  assert_int_equal(k.goaways, 0);
+}
+
+// A lone one may be larger than the limit, as an answer may; behind it calls wait.
+void one_stream_is_too_much_for_its_connection(void**) {
+  server::Config c = hasty();
+  c.stall_ms = 60'000;
+  c.untaken = kMiB;
+  Client k(c);
+  k.h.reply.assign(256 << 10, 'a');
+  k.h.pushes = 10;
+  say(k.fd, frame(kHeaders, kEndHeaders, 1, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, 1, std::string("\0\0\0\0\3\x0a\x01x", 8)));
+  k.until([&] { return k.fields.count(1) > 0; });
+  k.call(3);
+  k.pause(30);
+  assert_int_equal(k.h.requests, 1);
+  say(k.fd, kWide);
+  k.until([&] { return k.bytes[1] == 10 * (5 + (256 << 10)) && k.ended[3]; });
+  assert_int_equal(k.bytes[1], 10 * (5 + (256 << 10)));
+  assert_int_equal(k.h.requests, 2);
+  assert_true(k.has(3, ":status: 200\n"));
+  // Nothing is counted that has gone.
+  for (uint32_t id = 5; id < 25; id += 2) {
+    k.call(id);
+    k.until([&] { return k.ended[id]; });
+    assert_true(k.has(id, ":status: 200\n"));
+  }
+}
 
 void answers_that_nobody_takes_pile_up(void**) {
   server::Config c = hasty();
@@ -303,7 +403,7 @@ void answers_that_nobody_takes_pile_up(void**) {
   k.call(101, named("connect-timeout-ms", "50"));
   k.call(103);
   k.call(105);
-  k.until([&] { return k.fields.count(101) > 0; }, 300);
+  k.until([&] { return k.fields.count(101) > 0; }, 1000);
   assert_true(k.has(101, ":status: 504\n"));
   assert_int_equal(k.h.requests, 30);
   // The end of what was not taken is their beginning.
@@ -332,7 +432,7 @@ void calls_that_wait_are_lost(void**) {
   for (int i = 0; i < 50; i++) k.step();
   assert_int_equal(k.h.requests, kFirst);
   say(k.fd, frame(kReset, 0, 2 * kFirst + 1, be32(http::kH2Cancel)));  // of one that waits
-  say(k.fd, frame(kWindow, 0, 0, be32(0x7fff0000 - 65535)) + frame(kSettings, 0, 0, std::string("\x00\x04\x00\x40\x00\x00", 6)));
+  say(k.fd, kWide);
   k.until([&] { return k.h.dones == int(kAll) - 1; }, 20'000);
   assert_int_equal(k.h.requests, kAll - 1);
   for (uint32_t i = 0; i < kAll; i++) {
@@ -452,6 +552,13 @@ int main() {
       cmocka_unit_test(a_slow_client_is_taken_for_a_stalled_one),
       cmocka_unit_test(a_stream_that_nobody_takes_has_no_end),
       cmocka_unit_test(a_stream_that_is_taken_is_cut),
+      cmocka_unit_test(a_byte_now_and_then_keeps_a_stream),
+      cmocka_unit_test(a_slow_reader_of_a_stream_is_cut),
+      cmocka_unit_test(a_slow_handler_has_its_stream_cut),
+      cmocka_unit_test(a_slow_line_is_taken_for_slow_clients),
+      cmocka_unit_test(a_line_that_drips_is_kept),
+      cmocka_unit_test(messages_of_streams_that_nobody_takes_pile_up),
+      cmocka_unit_test(one_stream_is_too_much_for_its_connection),
       cmocka_unit_test(answers_that_nobody_takes_pile_up),
       cmocka_unit_test(calls_that_wait_are_lost),
       cmocka_unit_test(pipelined_answers_pile_up),
