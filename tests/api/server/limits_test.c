@@ -114,6 +114,32 @@ static void a_client_that_takes_nothing_holds_its_answer(void **state) {
   server_stop(1000);
 }
 
+/* Ms until the server lets go of a reader of 100 KB a second; -1: not within `most`. */
+static int64_t let_go_within(int64_t most) {
+  int fd = dial_narrow();
+  char bytes[1000];
+  post_json(fd, "", "{\"text\":\"size 16000000\"}");
+  while (stats().bytes_out == 0) usleep(1000);
+  int64_t begun = now_ms(), took = -1;
+  while (took < 0 && now_ms() - begun < most) {
+    (void)!recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    usleep(10000);
+    if (stats().connections_now == 0) took = now_ms() - begun;
+  }
+  close(fd);
+  return took;
+}
+
+static void who_takes_little_is_kept_as_ever(void **state) {
+  (void)state;
+  serve_with(ZCRPC_SERVER_STALL_TIMEOUT, 300, ZCRPC_SERVER_STALL_RATE, 10000000);
+  assert_in_range(let_go_within(8000), 200, 8000);
+  server_stop(1000);
+  serve_with(ZCRPC_SERVER_STALL_TIMEOUT, 1000, ZCRPC_SERVER_STALL_RATE, 0);
+  assert_int_equal(let_go_within(1500), -1);
+  server_stop(1000);
+}
+
 static void the_last_word_is_followed_by_the_usual_silence(void **state) {
   (void)state;
   serve_with(ZCRPC_SERVER_LINGER, 1700, 0, 0);
@@ -321,6 +347,7 @@ static void a_value_out_of_range_is_taken(void **state) {
                 {ZCRPC_SERVER_MIN_RATE, "SERVER_MIN_RATE", 0, INT32_MAX},
                 {ZCRPC_SERVER_IDLE_TIMEOUT, "SERVER_IDLE_TIMEOUT", -1, INT32_MAX},
                 {ZCRPC_SERVER_STALL_TIMEOUT, "SERVER_STALL_TIMEOUT", 1, INT32_MAX},
+                {ZCRPC_SERVER_STALL_RATE, "SERVER_STALL_RATE", 0, INT32_MAX},
                 {ZCRPC_SERVER_LINGER, "SERVER_LINGER", 1, INT32_MAX},
                 {ZCRPC_SERVER_REST_TIMEOUT, "SERVER_REST_TIMEOUT", 1, INT32_MAX},
                 {ZCRPC_SERVER_REST_SIZE, "SERVER_REST_SIZE", 0, INT32_MAX},
@@ -364,6 +391,7 @@ int main(void) {
       cmocka_unit_test(a_body_comes_as_slowly_as_it_likes),
       cmocka_unit_test(an_idle_connection_stays_as_long_as_ever),
       cmocka_unit_test(a_client_that_takes_nothing_holds_its_answer),
+      cmocka_unit_test(who_takes_little_is_kept_as_ever),
       cmocka_unit_test(the_last_word_is_followed_by_the_usual_silence),
       cmocka_unit_test(the_rest_of_an_upload_is_read_as_ever),
       cmocka_unit_test(a_drain_asks_as_long_as_ever),

@@ -254,7 +254,7 @@ struct Line {
   size_t room() {
     int64_t now = ms_now();
     if (!at) at = now;
-    credit = std::min(credit + double(now - at) * per_ms, 10 * per_ms + 1);
+    credit = std::min(credit + double(now - at) * per_ms, 100 * per_ms + 1);
     at = now;
     return size_t(credit);
   }
