@@ -393,8 +393,7 @@ int main(int argc, char** argv) {
     build(batch, load("logbatch"));
     projection(batch, load("logbatch"));
   }
-  if (!g_options.who.empty()) return 0;
-  sparse();
-  hostile(s);
+  if (concerns("sparse200") || concerns("sparse30")) sparse();
+  if (g_options.who.empty()) hostile(s);
   return 0;
 }

@@ -22,4 +22,13 @@ bool Pen::grow(size_t n) {
   return true;
 }
 
+void Pen::line(size_t n) {
+  if (n > blank_) n = blank_ = 0;
+  blank_ -= n;
+  if (!room(n + 1)) return;
+  *p_ = '\n';
+  memset(p_ + 1, ' ', n);
+  p_ += n + 1;
+}
+
 }  // namespace zcrpc::base

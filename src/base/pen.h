@@ -47,11 +47,10 @@ class Pen {
     memcpy(p_, s.data(), s.size());
     p_ += s.size();
   }
-  void spaces(size_t n) {
-    if (!room(n)) return;
-    memset(p_, ' ', n);
-    p_ += n;
-  }
+  // How much of the output may be indentation (decision 0194).
+  void indent_for(size_t message) { blank_ = (size_t(1) << 20) + (message < SIZE_MAX / 32 ? 16 * message : SIZE_MAX / 2); }
+  // The beginning of a line, n spaces in, or, when there has been too much indentation, at the margin.
+  void line(size_t n);
   template <class Int>
   void integer(Int v) {
     if (room(24)) p_ = std::to_chars(p_, p_ + 24, v).ptr;
@@ -70,6 +69,7 @@ class Pen {
   String* to_;
   size_t most_;
   char *p_ = nullptr, *end_ = nullptr;
+  size_t blank_ = 0;
   bool ok_ = true, full_ = false;
 };
 

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/allocator.h"
+#include "base/public_entry.h"
 
 namespace zcrpc::base {
 namespace {
@@ -20,8 +21,9 @@ namespace {
 struct Range {
   uintptr_t begin, end;
   uint64_t when;         // which end it was
-  const char* function;  // nullptr: the end of a call
+  const char* function;  // public, on whose way it ended; nullptr: none was running
   const void* caller;
+  const char* reason;    // why it ended there; nullptr: to end it is what the function is for
   const Arena* arena;
 };
 // Of the latest views, what they were.
@@ -48,6 +50,8 @@ size_t next_ended_, next_kept_, kept_bytes_;
 thread_local const char* function_;
 thread_local const void* caller_;
 thread_local const char* public_call_;
+thread_local const void* public_caller_;
+thread_local const char* reason_;
 
 struct Locked {
   Locked() {
@@ -147,6 +151,13 @@ ReleaseSite::~ReleaseSite() {
 PublicCall::PublicCall(const char* function) : before_(public_call_) { public_call_ = function; }
 PublicCall::~PublicCall() { public_call_ = before_; }
 
+PublicEntry::PublicEntry(const char* function, const void* caller) : name_(function), before_(public_caller_) { public_caller_ = caller; }
+PublicEntry::~PublicEntry() { public_caller_ = before_; }
+const void* PublicEntry::caller() { return public_caller_; }
+
+ReleaseReason::ReleaseReason(const char* reason) : before_(reason_) { reason_ = reason; }
+ReleaseReason::~ReleaseReason() { reason_ = before_; }
+
 uint64_t begin_end() {
   const Locked locked;
   return ++ends_;
@@ -159,7 +170,13 @@ void memory_ended(uint64_t end, const void* begin, size_t size, const Arena* are
   make_room_for_two();
   cut(from, from + size);
   make_room_for_two();
-  insert(place_of(from), {from, from + size, end, function_, caller_, arena});
+  Range r = {from, from + size, end, function_, caller_, nullptr, arena};
+  if (!function_) {
+    r.function = public_call_;
+    r.caller = public_caller_;
+    r.reason = reason_ ? reason_ : "the end of its call";
+  }
+  insert(place_of(from), r);
 }
 
 void view_ended(uint64_t end, const void* index, size_t size, std::string_view type) {
@@ -194,9 +211,9 @@ void check_view(const void* v, const char* user) {
   if (public_call_ && strcmp(user, "operator()") == 0) user = public_call_;
   char caller[512], text[1024];
   name_of(r.caller, caller, sizeof caller);
-  int n = snprintf(text, sizeof text, "zcrpc: %s: view%s%s used after %s, which ended arena %p%s%s\n", user, *found.type ? " of " : "", found.type,
-                   r.function ? r.function : "the end of its call", static_cast<const void*>(r.arena), r.function ? "; called at " : "",
-                   r.function ? caller : "");
+  int n = snprintf(text, sizeof text, "zcrpc: %s: view%s%s used after %s%s%s, which ended arena %p%s%s\n", user, *found.type ? " of " : "", found.type,
+                   r.reason ? r.reason : "", r.reason && r.function ? " in " : "", r.function ? r.function : "", static_cast<const void*>(r.arena),
+                   r.function ? "; called at " : "", r.function ? caller : "");
   if (size_t(n) >= sizeof text) n = int(sizeof text) - 1;
   if (write(2, text, size_t(n)) < 0) {
   }

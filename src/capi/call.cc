@@ -127,11 +127,13 @@ void zcrpc_call_read(zcrpc_call* call, int32_t credits) {
 }
 
 void zcrpc_call_cancel(zcrpc_call* call) {
+  const base::PublicEntry entry(__func__, __builtin_return_address(0));
   rpc::Call* c = from_c(call);
   if (usable(c) && c->verbs->cancel) c->verbs->cancel(c);
 }
 
 void zcrpc_call_finish(zcrpc_call* call, zcrpc_error* status) {
+  const base::PublicEntry entry(__func__, __builtin_return_address(0));
   rpc::Call* c = from_c(call);
   if (usable(c) && c->verbs->finish) {
     c->verbs->finish(c, Status(from_c(status)));

@@ -77,6 +77,7 @@ zcrpc_channel* zcrpc_channel_new(zcrpc_loop* l, const char* target, const zcrpc_
 }
 
 void zcrpc_channel_free(zcrpc_channel* ch) {
+  const base::PublicEntry entry(__func__, __builtin_return_address(0));
   if (ch) from_c(ch)->close();
 }
 

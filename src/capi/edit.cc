@@ -29,8 +29,8 @@ bool refused(encode::Encoder* e, const void* data, size_t len) {
 }
 
 template <class F>
-zcrpc_mask* guard_mask(zcrpc_error** err, F&& f, const char* user = __builtin_FUNCTION()) noexcept {
-  const base::PublicCall call(user);
+zcrpc_mask* guard_mask(zcrpc_error** err, F&& f, const char* user = __builtin_FUNCTION(), const void* caller = __builtin_return_address(0)) noexcept {
+  const base::PublicEntry entry(user, caller);
   auto* m = new (std::nothrow) zcrpc_mask;
   base::Status s = m ? f(m) : base::Status::no_memory();
   if (s.ok()) return m;

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "base/released.h"
+#include "base/public_entry.h"
 #include "base/status.h"
 #include "capi/convert.h"
 
@@ -33,10 +33,10 @@ inline base::Status wrong(std::string_view text) { return {base::Code::kInvalidA
 // f gives a Status: guard gives its code. f gives a Result<T *>: guard gives the pointer as its C handle, or NULL.
 //   return guard(err, [&]() -> base::Status { ... });
 //   return guard(err, [&]() -> base::Result<base::Buffer*> { ... });
-// user: the public function that called guard, for messages of debug builds about views that it was given.
+// user: the public function that called guard, and from where, for messages of debug builds about views.
 template <class F>
-auto guard(zcrpc_error** err, F&& f, const char* user = __builtin_FUNCTION()) noexcept {
-  const base::PublicCall call(user);
+auto guard(zcrpc_error** err, F&& f, const char* user = __builtin_FUNCTION(), const void* caller = __builtin_return_address(0)) noexcept {
+  const base::PublicEntry entry(user, caller);
   using R = std::remove_cvref_t<decltype(f())>;
   if constexpr (std::is_same_v<R, base::Status>) {
     ZCRPC_GUARDED {

@@ -279,7 +279,10 @@ zcrpc_loop* zcrpc_loop_new(const zcrpc_options* o, zcrpc_error** err) {
   });
 }
 
-void zcrpc_loop_free(zcrpc_loop* l) { Loop::free(from_c(l)); }
+void zcrpc_loop_free(zcrpc_loop* l) {
+  const base::PublicEntry entry(__func__, __builtin_return_address(0));
+  Loop::free(from_c(l));
+}
 
 int32_t zcrpc_loop_fd(zcrpc_loop* l) { return l ? from_c(l)->net->fd() : -1; }
 

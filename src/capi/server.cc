@@ -159,7 +159,10 @@ zcrpc_server* zcrpc_server_new(const zcrpc_options* o, zcrpc_error** err) {
   });
 }
 
-void zcrpc_server_free(zcrpc_server* s) { server::Server::free(from_c(s)); }
+void zcrpc_server_free(zcrpc_server* s) {
+  const base::PublicEntry entry(__func__, __builtin_return_address(0));
+  server::Server::free(from_c(s));
+}
 
 zcrpc_code zcrpc_server_listen(zcrpc_server* s, const char* address, zcrpc_tls* tls, zcrpc_error** err) {
   return guard(err, [&]() -> Status {

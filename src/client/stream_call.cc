@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "base/public_entry.h"
 #include "client/request.h"
 
 namespace zcrpc::client {
@@ -244,7 +245,10 @@ Status StreamCall::next(rpc::Call* call, schema::View* message) {
   ZCRPC_TRY(c->begin_blocking(true));
   if (!c->blocking_) return Status(Code::kFailedPrecondition, "the call was started, and its messages come as events");
   if (c->one_answer()) ZCRPC_TRY(close_send(c));  // it comes when all was asked
-  if (c->current_) Inbound::destroy(c->current_);
+  if (c->current_) {
+    const base::ReleaseReason reason("the next message of its stream");
+    Inbound::destroy(c->current_);
+  }
   c->current_ = nullptr;
   ZCRPC_TRY(c->channel_->wait(c, [](ClientCall* waits) {
     auto* self = static_cast<StreamCall*>(waits);

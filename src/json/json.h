@@ -16,7 +16,7 @@ namespace zcrpc::json {
 struct PrintOptions {
   bool enum_numbers = false;  // enums as numbers
   bool proto_names = false;   // names as in the .proto file instead of lowerCamel ones
-  bool pretty = false;        // lines and two spaces a level
+  bool pretty = false;        // lines and two spaces a level, of these at most 1 MiB and 16 times the message
   bool redact = false;        // "[REDACTED]" for fields marked debug_redact
   uint32_t max_depth = 200;   // messages within messages; views are at most as deep as their decoder allowed
 };

@@ -40,7 +40,9 @@ base::Status Printer::run(View v, const Message* type, base::String* to) {
   if (v) {
     type = schema::type_of(v);
     start(v);
-    out_.expect(size_t(schema::index_of(v)->input_len) * 3 / 2 + 64);
+    const size_t size = schema::index_of(v)->input_len;
+    out_.expect(size * 3 / 2 + 64);
+    out_.indent_for(size);
   }
   bool good = message(v, type);
   if (good && out_.ok() && to->ok()) {

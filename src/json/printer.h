@@ -88,10 +88,7 @@ class Printer {
     out_.name(s);
     if (o_.pretty) out_.put(' ');
   }
-  void line() {
-    out_.put('\n');
-    out_.spaces(2 * size_t(indent_));
-  }
+  void line() { out_.line(2 * size_t(indent_)); }
   bool fail(const char* message, base::Code code = base::Code::kInvalidArgument);
 
   void start(View v) {

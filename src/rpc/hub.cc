@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/public_entry.h"
 #include "rpc/thrown.h"
 
 namespace zcrpc::rpc {
@@ -60,7 +61,10 @@ void Hub::pop() {
 void Hub::release(Event* e) {
   Call* c = e->call;
   bool last = e->record.kind == ZCRPC_EVENT_DONE;
-  if (e->released) e->released(e);
+  if (e->released) {
+    const base::ReleaseReason reason(e->record.kind == ZCRPC_EVENT_MESSAGE ? "the end of its event" : nullptr);
+    e->released(e);
+  }
   if (!c) return;
   if (last) remove(c);
   c->release();

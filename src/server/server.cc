@@ -10,6 +10,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/public_entry.h"
 #include "net/proxy.h"
 #include "rpc/thrown.h"
 #include "server/services.h"
@@ -35,9 +36,11 @@ struct Server::Thread {
   Worker* worker = nullptr;
   pthread_t id{};
   bool started = false;
+  const void* caller = base::PublicEntry::caller();  // of run
 
   static void* main(void* self) {
     auto* t = static_cast<Thread*>(self);
+    const base::PublicEntry entry("zcrpc_server_run", t->caller);
     while (!t->worker->drained()) {
       if (Status s = t->loop->begin(); !s.ok()) break;
       t->loop->sleep(-1);

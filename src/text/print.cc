@@ -51,7 +51,9 @@ bool Printer::fail(const char* message) {
 
 base::Status Printer::run(View v, base::String* to) {
   size_t before = to->size();
-  if (v && !o_.cut) out_.expect(size_t(schema::index_of(v)->input_len) * 3 / 2 + 64);
+  const size_t size = v ? schema::index_of(v)->input_len : 0;
+  if (v && !o_.cut) out_.expect(size * 3 / 2 + 64);
+  out_.indent_for(size);
   bool good = (!v || enter()) && fields(v);
   bool cut = !out_.ok() && out_.full() && o_.cut;
   if (cut) *o_.cut = true;

@@ -40,10 +40,7 @@ class Printer {
     if (!first_ || indent_) o_.pretty ? line() : out_.put(' ');
     first_ = false;
   }
-  void line() {
-    out_.put('\n');
-    out_.spaces(2 * size_t(indent_));
-  }
+  void line() { out_.line(2 * size_t(indent_)); }
   void name(const Field* f);
   // The braces of a message, behind its name.
   void open() {

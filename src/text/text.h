@@ -14,7 +14,7 @@
 namespace zcrpc::text {
 
 struct PrintOptions {
-  bool pretty = false;        // a line for each field, two spaces a level; else all in one line
+  bool pretty = false;        // a line for each field, two spaces a level as in JSON; else all in one line
   bool unknown = false;       // unknown fields too, by number
   bool redact = false;        // "[REDACTED]" for fields marked debug_redact
   bool enum_numbers = false;  // enums as numbers

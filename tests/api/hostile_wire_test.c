@@ -1,5 +1,6 @@
 /* Binary input that asks for much: each kind, a mebibyte of it, ends in a typed error or within 1 MiB and 32 times its
  * size, in time that grows with it; in every mode of the decoder, and with what is done with the view afterwards. */
+#define _GNU_SOURCE /* memmem */
 #include "hostile.h"
 
 #ifdef HOSTILE_GENERATED
@@ -171,6 +172,47 @@ static const hostile kInputs[] = {
     INPUT(descending_numbers), INPUT(scattered_numbers), INPUT(chains_of_wide_messages),
 };
 #define INPUT_COUNT (sizeof kInputs / sizeof *kInputs)
+
+/* As many small things as there is room for, as far in as a decoder lets them be: each would be a line with 200 spaces before it. */
+static void wrap(bytes *inner, const char *tag, size_t len) {
+  bytes b = {NULL, 0, 0};
+  put(&b, tag, len);
+  varint(&b, inner->len);
+  put(&b, inner->data, inner->len);
+  free(inner->data);
+  *inner = b;
+}
+static void far_in(bytes *b) {
+  int i;
+  for (i = 0; i < 97; i++) wrap(b, "\x0A", 1);
+}
+static void empty_messages_far_in(bytes *b, size_t size) {
+  empty_messages(b, size - 500);
+  far_in(b);
+}
+static void empty_strings_far_in(bytes *b, size_t size) {
+  empty_strings(b, size - 500);
+  far_in(b);
+}
+static void bools_far_in(bytes *b, size_t size) {
+  packed_bools(b, size - 500);
+  far_in(b);
+}
+static void entries_far_in(bytes *b, size_t size) {
+  scattered_numbers(b, size - 500);
+  far_in(b);
+}
+static void lists_far_in(bytes *b, size_t size) {
+  int i;
+  fill(b, size - 500, "\x0A\x06\x32\x04\x0A\x02\x08\x00", 8); /* [null] */
+  for (i = 0; i < 44; i++) {
+    wrap(b, "\x32", 1);
+    wrap(b, "\x0A", 1);
+  }
+  wrap(b, "\x32", 1);
+  wrap(b, "\xAA\x01", 2);
+}
+static const hostile kFarIn[] = {INPUT(empty_messages_far_in), INPUT(empty_strings_far_in), INPUT(bools_far_in), INPUT(entries_far_in), INPUT(lists_far_in)};
 
 /* ---- What is done with it ---------------------------------------------------------------------------------------- */
 
@@ -401,6 +443,97 @@ static void printing_as_text_is_bounded(void **state) {
   all_bounded("to text", kInputs, INPUT_COUNT, convert, &to);
 }
 
+/* Lines and indents: what they take beside the same in one line is bounded, and it reads back the same. */
+static zcrpc_slice printed(const bytes *b, int32_t to, const zcrpc_options *o, zcrpc_buffer **out, zcrpc_code *code) {
+  zcrpc_error *err = NULL;
+  zcrpc_slice s;
+  *out = zcrpc_type_convert(type, ZCRPC_PROTO, b->data, b->len, to, o, &err);
+  *code = zcrpc_error_code(err);
+  zcrpc_error_free(err);
+  zcrpc_buffer_slice(*out, &s);
+  return s;
+}
+static int reads_as(zcrpc_slice text, int32_t from, const char *data, size_t len) {
+  zcrpc_buffer *b = zcrpc_type_convert(type, from, text.data, text.len, ZCRPC_PROTO, NULL, NULL);
+  zcrpc_buffer *whole = zcrpc_type_convert(type, ZCRPC_PROTO, data, len, ZCRPC_PROTO, NULL, NULL), *again;
+  zcrpc_slice s, t;
+  int same;
+  zcrpc_buffer_slice(b, &s);
+  again = zcrpc_type_convert(type, ZCRPC_PROTO, s.data, s.len, ZCRPC_PROTO, NULL, NULL);
+  zcrpc_buffer_slice(again, &s);
+  zcrpc_buffer_slice(whole, &t);
+  same = b && s.len == t.len && memcmp(s.data, t.data, s.len) == 0;
+  zcrpc_buffer_release(b);
+  zcrpc_buffer_release(again);
+  zcrpc_buffer_release(whole);
+  return same;
+}
+static int pretty_is_bounded(const hostile *h, int32_t to, int far) {
+  bytes b = {NULL, 0, 0};
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_FORMAT, NULL);
+  zcrpc_buffer *flat, *lines;
+  zcrpc_slice one, many;
+  zcrpc_code code, same;
+  size_t peak, most;
+  int wrong;
+  h->make(&b, MIB / PART);
+  if (!far) zcrpc_options_set_int(o, ZCRPC_FORMAT_UNKNOWN_FIELDS, 1, NULL);
+  one = printed(&b, to, o, &flat, &code);
+  zcrpc_options_set_int(o, ZCRPC_FORMAT_PRETTY, 1, NULL);
+  peak_malloc_start();
+  many = printed(&b, to, o, &lines, &same);
+  peak = peak_malloc_bytes();
+  most = MIB + 16 * b.len + 2 * one.len;
+  wrong = code != same || one.len > MIB + 16 * b.len || many.len > most || peak > allowed(b.len) + BESIDE + 2 * many.len + 2 * b.len;
+  if (far) wrong |= code != ZCRPC_OK || !reads_as(many, to, b.data, b.len);
+  if (wrong || getenv("HOSTILE_PRINT"))
+    print_message("%s, %s: %zu bytes are %zu, prettily %zu of %zu, with %zu of memory: %s\n", h->name, to == ZCRPC_JSON ? "JSON" : "text", b.len, one.len,
+                  many.len, most, peak, zcrpc_code_name(same));
+  zcrpc_buffer_release(flat);
+  zcrpc_buffer_release(lines);
+  zcrpc_options_free(o);
+  free(b.data);
+  return wrong;
+}
+static void printing_prettily_is_bounded(void **state) {
+  size_t i;
+  int wrong = 0;
+  (void)state;
+  for (i = 0; i < INPUT_COUNT; i++) wrong += pretty_is_bounded(&kInputs[i], ZCRPC_JSON, 0) + pretty_is_bounded(&kInputs[i], ZCRPC_TEXT, 0);
+  for (i = 0; i < sizeof kFarIn / sizeof *kFarIn; i++) wrong += pretty_is_bounded(&kFarIn[i], ZCRPC_JSON, 1) + pretty_is_bounded(&kFarIn[i], ZCRPC_TEXT, 1);
+  assert_int_equal(wrong, 0);
+}
+/* Indents go to the end of what is not deep, and of what is until they took 1 MiB and 16 times the message. */
+static void indents_end_late_or_early(void **state) {
+  int far;
+  (void)state;
+  for (far = 0; far < 2; far++) {
+    bytes b = {NULL, 0, 0};
+    zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_FORMAT, NULL);
+    zcrpc_buffer *text;
+    zcrpc_slice s;
+    zcrpc_code code;
+    const char *at;
+    size_t depth = far ? 198 : 4, spaces = 0, i;
+    char line[256];
+    zcrpc_options_set_int(o, ZCRPC_FORMAT_PRETTY, 1, NULL);
+    (far ? empty_messages_far_in : empty_messages)(&b, MIB / PART);
+    s = printed(&b, ZCRPC_JSON, o, &text, &code);
+    assert_int_equal(code, ZCRPC_OK);
+    snprintf(line, sizeof line, "\n%*s{},\n%*s{},\n", (int)depth, "", (int)depth, "");
+    assert_non_null(memmem(s.data, s.len, line, strlen(line)));
+    at = (const char *)memmem(s.data, s.len, "\n{}", 3);
+    assert_int_equal(at != NULL, far);
+    for (i = 0; i < s.len; i++) spaces += s.data[i] == ' ';
+    assert_true(spaces <= MIB + 16 * b.len + 200); /* those behind a colon */
+    if (far) assert_true(spaces > MIB + 16 * b.len - 200);
+    if (far) assert_null(memmem(at, s.len - (size_t)(at - (const char *)s.data), "  ", 2)); /* and none again */
+    zcrpc_buffer_release(text);
+    zcrpc_options_free(o);
+    free(b.data);
+  }
+}
+
 /* A packed run that ends the input, with nothing behind it that may be read, and the same with slack behind it: the same
  * numbers, or the same error. */
 static void packed_run_at_the_end_of_the_input_reads_as_elsewhere(void **state) {
@@ -556,6 +689,8 @@ int main(void) {
       cmocka_unit_test(encoding_again_is_bounded),
       cmocka_unit_test(printing_as_json_is_bounded),
       cmocka_unit_test(printing_as_text_is_bounded),
+      cmocka_unit_test(printing_prettily_is_bounded),
+      cmocka_unit_test(indents_end_late_or_early),
       cmocka_unit_test(packed_run_at_the_end_of_the_input_reads_as_elsewhere),
       cmocka_unit_test(maps_of_a_million_keys),
       cmocka_unit_test(a_lazy_map_of_a_million_keys),
