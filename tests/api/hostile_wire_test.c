@@ -187,7 +187,7 @@ static void far_in(bytes *b) {
   for (i = 0; i < 97; i++) wrap(b, "\x0A", 1);
 }
 static void empty_messages_far_in(bytes *b, size_t size) {
-  empty_messages(b, size - 500);
+  empty_messages_of_an_empty_type(b, size - 500);
   far_in(b);
 }
 static void empty_strings_far_in(bytes *b, size_t size) {
@@ -517,7 +517,7 @@ static void indents_end_late_or_early(void **state) {
     size_t depth = far ? 198 : 4, spaces = 0, i;
     char line[256];
     zcrpc_options_set_int(o, ZCRPC_FORMAT_PRETTY, 1, NULL);
-    (far ? empty_messages_far_in : empty_messages)(&b, MIB / PART);
+    (far ? empty_messages_far_in : empty_messages_of_an_empty_type)(&b, MIB / PART);
     s = printed(&b, ZCRPC_JSON, o, &text, &code);
     assert_int_equal(code, ZCRPC_OK);
     snprintf(line, sizeof line, "\n%*s{},\n%*s{},\n", (int)depth, "", (int)depth, "");
