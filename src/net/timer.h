@@ -32,6 +32,9 @@ class Timers {
   bool empty() const { return count_ == 0; }
 
   static constexpr int64_t kNsPerMs = 1'000'000;
+  static constexpr int64_t kNever = INT64_MAX;
+  // So many ms behind now_ns, ns; kNever: ms below 0, and where it cannot be told.
+  static int64_t after(int64_t now_ns, int64_t ms) { return ms < 0 || ms > (kNever - now_ns) / kNsPerMs ? kNever : now_ns + ms * kNsPerMs; }
 
  private:
   static constexpr int kLevels = 7, kBits = 6, kSlots = 1 << kBits;

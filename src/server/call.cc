@@ -22,7 +22,7 @@ namespace {
 constexpr size_t kKeptArena = 256 << 10, kKeptOutput = 64 << 10;
 constexpr char kNotTaken[] = "the client takes too little of the answer";
 
-int64_t in_ns(int64_t ms) { return ms > INT64_MAX / 4 / net::Timers::kNsPerMs ? INT64_MAX / 4 : ms * net::Timers::kNsPerMs; }
+int64_t in_ns(int64_t ms) { return net::Timers::after(0, ms); }
 }  // namespace
 
 const rpc::Verbs ServerCall::kVerbs = {
@@ -191,7 +191,7 @@ void ServerCall::wait_for_time() {
   int64_t due = deadline_ns_ ? deadline_ns_ + grace_ns_ : 0;
   if (stream_out_ && route_->silence_ms >= 0) {
     if (heard_ns_ == 0) heard_ns_ = worker_->loop()->now();
-    int64_t silent = heard_ns_ + in_ns(route_->silence_ms);
+    int64_t silent = net::Timers::after(heard_ns_, route_->silence_ms);
     if (!due || silent < due) due = silent;
   }
   if (stall_due_ns_ && (!due || stall_due_ns_ < due)) due = stall_due_ns_;
@@ -273,14 +273,7 @@ void ServerCall::vacate() {
 void ServerCall::park() {
   parked_ = true;
   conn_->parked(1);
-  if (kept_ || !reader_.borrowed()) return;
-  if (worker_->kept_blocks < Worker::kMostKept) {
-    keep_block();
-    counted_kept_ = true;
-    worker_->kept_blocks++;
-  } else if (Status s = reader_.own(); !s.ok()) {
-    fail(std::move(s));
-  }
+  if (!kept_ && reader_.borrowed()) keep_or_own();
 }
 
 void ServerCall::unpark() {
@@ -319,7 +312,7 @@ void ServerCall::on_timer() {
     log_not_taken();
     return fail(Status(Code::kDeadlineExceeded, kNotTaken));
   }
-  if (stream_out_ && route_->silence_ms >= 0 && now >= heard_ns_ + in_ns(route_->silence_ms))
+  if (stream_out_ && route_->silence_ms >= 0 && now >= net::Timers::after(heard_ns_, route_->silence_ms))
     return fail(Status(Code::kDeadlineExceeded, "no message for too long"));
   wait_for_time();  // something was heard, or has left, since the timer was set
 }
@@ -368,7 +361,11 @@ void ServerCall::body_end() {
 }
 
 void ServerCall::outlive_block() {
-  if (!borrowing_ || kept_) return;
+  if (borrowing_ && !kept_) keep_or_own();
+}
+
+// So many blocks may be kept; what comes then is copied.
+void ServerCall::keep_or_own() {
   if (worker_->kept_blocks < Worker::kMostKept) {
     keep_block();
     counted_kept_ = true;

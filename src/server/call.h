@@ -156,6 +156,7 @@ class ServerCall : public rpc::Call {
   void log_thrown(const char* who, std::string_view what) const;
   void queue_request();
   void keep_block();
+  void keep_or_own();
   void complete();                     // [inside] outcome_ becomes the answer
   // The codec is JSON, and the message is not to be had as it is.
   bool speaks_json() const { return request_.codec() == rpc::Codec::kJson && !route_->raw; }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <new>
 #include <utility>
 
@@ -19,13 +18,13 @@ using base::Status;
 
 namespace {
 constexpr int64_t kMs = net::Timers::kNsPerMs;
-constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+constexpr int64_t kNever = net::Timers::kNever;
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 constexpr uint8_t kTlsHandshake = 0x16;  // the first byte that such a client sends
 constexpr size_t kPieces = 512;          // of one sendmsg
 constexpr int kReceivesARound = 4;       // full blocks from one connection before the others have their turn
 
-int64_t later(int64_t now, int64_t ms) { return ms < 0 ? kNever : now + ms * kMs; }
+int64_t later(int64_t now, int64_t ms) { return net::Timers::after(now, ms); }
 }  // namespace
 
 Connection::Connection(Worker* w, int fd, const net::Address& peer) : worker_(w), out_(&w->chunks), parser_(&w->http1_limits, w->allocator()), held_(w->allocator()) {

@@ -25,8 +25,6 @@ namespace {
 constexpr int kBacklog = 4096;
 constexpr int64_t kMs = net::Timers::kNsPerMs;
 constexpr int64_t kTellEveryNs = 10'000 * kMs;
-
-int64_t later(int64_t now, int64_t ms) { return ms > (INT64_MAX / 2 - now) / kMs ? INT64_MAX / 2 : now + ms * kMs; }
 }  // namespace
 
 // A loop of run, and the thread that turns it.
@@ -378,9 +376,9 @@ void Server::drain(int64_t grace_ms) {
   if (grace_ms > 0) {
     // The grace is for calls whose clients know that they must go: it begins when the lame duck ends, which the first drain has
     // decided for all.
-    int64_t none = 0, duck = later(now, lame_duck_ms(now));
+    int64_t none = 0, duck = net::Timers::after(now, lame_duck_ms(now));
     if (!duck_due_ns_.compare_exchange_strong(none, duck)) duck = none;
-    due = later(std::max(now, duck), grace_ms);
+    due = net::Timers::after(std::max(now, duck), grace_ms);
   }
   int64_t set = drain_due_ns_.load();
   do {
