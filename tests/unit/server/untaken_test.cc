@@ -340,9 +340,9 @@ void messages_of_streams_that_nobody_takes_pile_up(void**) {
   k.until([&] { return k.ended.size() >= kCalls - 6; });
   k.pause(50);
   size_t cost = peak_malloc_bytes();
-  int refused = 0;
+  uint32_t refused = 0;
   for (auto& [id, end] : k.ended) refused += k.has(id, "grpc-status: 8\n") && k.has(id, "grpc-message: too much of earlier answers has not been taken\n");
-  print_message("30 streams of 640 KiB that nobody takes: %d refused, %zu KiB\n", refused, cost >> 10);
+  print_message("30 streams of 640 KiB that nobody takes: %u refused, %zu KiB\n", refused, cost >> 10);
   assert_in_range(refused, kCalls - 6, kCalls - 5);
   assert_true(cost < 8 * kMiB);
   // Those that were let be still have all that was sent.
