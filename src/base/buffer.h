@@ -39,6 +39,8 @@ class Buffer {
   Slice slice() const { return {data_, size_}; }
   const uint8_t* data() const { return data_; }
   size_t size() const { return size_; }
+  // What it was made with; of the caller's memory, what it shows.
+  size_t held() const { return release_ ? size_ : made_; }
   // Whether kSlack bytes behind the data may be read.
   bool has_slack() const { return release_ == nullptr; }
   uint8_t* writable() { return const_cast<uint8_t*>(data_); }  // before it is shared only

@@ -52,7 +52,8 @@ struct EncoderFree {
   ~EncoderFree() { encode::encoder_free(e); }
 };
 
-Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t format, const Options* o) {
+// room: about so long, if that is known.
+Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t format, const Options* o, size_t room = 0) {
   if (format == ZCRPC_PROTO) {
     EncoderFree e{encode::encoder_new(type)};
     if (!e.e) return Status::no_memory();
@@ -64,6 +65,7 @@ Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t
   base::String text;
   if (format == ZCRPC_JSON) {
     json::PrintOptions options;
+    options.room = room;
     options.enum_numbers = enum_numbers;
     options.pretty = pretty;
     options.redact = redact;
@@ -71,6 +73,7 @@ Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t
     ZCRPC_TRY(json::print(v, type, options, &text));
   } else {
     text::PrintOptions options;
+    options.room = room;
     options.enum_numbers = enum_numbers;
     options.pretty = pretty;
     options.redact = redact;
@@ -102,16 +105,20 @@ Result<base::Buffer*> parse(const schema::Message* type, int32_t format, base::S
 
 Result<base::Buffer*> convert(const schema::Message* type, int32_t from, base::Slice data, int32_t to, const Options* o) {
   base::BufferRef parsed;
+  view::Limits limits;
+  size_t room = 0;
   if (from != ZCRPC_PROTO) {
     Result<base::Buffer*> wire = parse(type, from, data, o);
     if (!wire.ok() || to == ZCRPC_PROTO) return wire;
     parsed.reset(*wire);
+    room = data.size;
+    limits = view::of_text(limits, data.size, parsed->held());
     data = parsed->slice();
   }
   base::Arena arena;
-  Result<schema::View> v = view::decode(type, data, parsed && parsed->has_slack(), {}, &arena);
+  Result<schema::View> v = view::decode(type, data, parsed && parsed->has_slack(), limits, &arena);
   if (!v.ok()) return v.take_status();
-  return print(*v, type, to, o);
+  return print(*v, type, to, o, room);
 }
 
 }  // namespace

@@ -238,6 +238,7 @@ Status UnaryCall::decode_reply() {
     reply_bytes_ = std::move(bytes);
     return {};
   }
+  view::Limits limits = config_.decode;
   if (config_.codec == rpc::Codec::kJson) {
     json::ParseOptions lenient;
     lenient.ignore_unknown = true;  // a newer server may say more than we know
@@ -245,11 +246,12 @@ Status UnaryCall::decode_reply() {
     if (Status s = json::parse(method->output, bytes->slice(), lenient, encoder); !s.ok()) return blame_server(std::move(s), method->output);
     Result<base::Buffer*> wire = encode::finish(encoder);
     if (!wire.ok()) return wire.take_status();
+    limits = view::of_text(limits, bytes->size(), (*wire)->held());
     bytes.reset(*wire);
     slack = true;
   }
   if (!arena_.hold(bytes.get())) return Status::no_memory();
-  Result<schema::View> v = view::decode(method->output, bytes->slice(), slack, config_.decode, &arena_);
+  Result<schema::View> v = view::decode(method->output, bytes->slice(), slack, limits, &arena_);
   if (!v.ok()) return blame_server(v.take_status(), method->output);
   reply_ = *v;
   reply_bytes_ = std::move(bytes);

@@ -131,6 +131,7 @@ Status StreamCall::decode(Inbound* m, Buffer* holder) {
     m->hold = r.take();
   }
   bytes_in_.fetch_add(message.size, std::memory_order_relaxed);
+  view::Limits limits = config_.decode;
   bool json = config_.codec == rpc::Codec::kJson && method->output;
   if (json) {
     if (!m->from_json && !(m->from_json = encode::encoder_new(nullptr, channel_->allocator()))) return Status::no_memory();
@@ -140,6 +141,7 @@ Status StreamCall::decode(Inbound* m, Buffer* holder) {
     if (Status s = json::parse(method->output, message, lenient, m->from_json); !s.ok()) return blame_server(std::move(s), method->output);
     Result<Slice> wire = encode::contiguous(m->from_json);
     if (!wire.ok()) return wire.take_status();
+    limits = view::of_text(limits, message.size, wire->size);
     message = *wire;
   }
   m->record = {};
@@ -148,7 +150,7 @@ Status StreamCall::decode(Inbound* m, Buffer* holder) {
   m->record.len = uint32_t(message.size);
   m->buffer = json ? nullptr : m->hold;
   if (!method->output) return {};
-  Result<schema::View> v = view::decode(method->output, message, !json && m->hold && m->hold->has_slack(), config_.decode, &m->arena);
+  Result<schema::View> v = view::decode(method->output, message, !json && m->hold && m->hold->has_slack(), limits, &m->arena);
   if (!v.ok()) return blame_server(v.take_status(), method->output);
   m->message = *v;
   m->record.index = reinterpret_cast<uintptr_t>(schema::index_of(*v));

@@ -18,6 +18,7 @@ struct PrintOptions {
   bool proto_names = false;   // names as in the .proto file instead of lowerCamel ones
   bool pretty = false;        // lines and two spaces a level, of these at most 1 MiB and 16 times the message
   bool redact = false;        // "[REDACTED]" for fields marked debug_redact
+  size_t room = 0;            // how long it becomes, about; 0: by the length of the message
   uint32_t max_depth = 200;   // messages within messages; views are at most as deep as their decoder allowed
 };
 

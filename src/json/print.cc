@@ -41,7 +41,7 @@ base::Status Printer::run(View v, const Message* type, base::String* to) {
     type = schema::type_of(v);
     start(v);
     const size_t size = schema::index_of(v)->input_len;
-    out_.expect(size * 3 / 2 + 64);
+    out_.expect(o_.room ? o_.room : size * 3 / 2 + 64);
     out_.indent_for(size);
   }
   bool good = message(v, type);

@@ -425,10 +425,15 @@ Status ServerCall::decode() {
     if (!speaks_json()) return {};
     return Status(Code::kUnimplemented, "this method has no schema here, so it takes no JSON");
   }
-  if (request_.codec() == rpc::Codec::kJson) ZCRPC_TRY(read_json(&from_json_, &message_));
+  view::Limits limits = route_->decode;
+  if (request_.codec() == rpc::Codec::kJson) {
+    const size_t text = message_.size;
+    ZCRPC_TRY(read_json(&from_json_, &message_));
+    limits = view::of_text(limits, text, message_.size);
+  }
   bool slack = request_.codec() == rpc::Codec::kProto;  // of blocks and of the reader's own buffers
   if (local_ && reader_.borrowed()) slack = slack && kept_->has_slack();
-  auto v = view::decode(method->input, message_, slack, route_->decode, &arena_);
+  auto v = view::decode(method->input, message_, slack, limits, &arena_);
   if (!v.ok()) return v.take_status();
   view_ = *v;
   return {};

@@ -214,7 +214,8 @@ Status ServerCall::deliver(base::Buffer* holder) {
   if (st.ok() && json) st = read_json(&d->from_json, &message);
   d->message = nullptr;
   if (st.ok() && method->input) {
-    auto v = view::decode(method->input, message, !json && d->hold && d->hold->has_slack(), route_->decode, &d->arena);
+    auto v = view::decode(method->input, message, !json && d->hold && d->hold->has_slack(),
+                          json ? view::of_text(route_->decode, on_the_wire, message.size) : route_->decode, &d->arena);
     if (v.ok()) d->message = *v;
     else st = v.take_status();
   }

@@ -52,7 +52,7 @@ bool Printer::fail(const char* message) {
 base::Status Printer::run(View v, base::String* to) {
   size_t before = to->size();
   const size_t size = v ? schema::index_of(v)->input_len : 0;
-  if (v && !o_.cut) out_.expect(size * 3 / 2 + 64);
+  if (v && !o_.cut) out_.expect(o_.room ? o_.room : size * 3 / 2 + 64);
   out_.indent_for(size);
   bool good = (!v || enter()) && fields(v);
   bool cut = !out_.ok() && out_.full() && o_.cut;

@@ -133,6 +133,14 @@ size_t budget_for(const Limits& limits, size_t input) {
   return std::min(kMostBudget, kLeastBudget + kBudgetFactor * std::min(input, kMostBudget));
 }
 
+Limits of_text(const Limits& limits, size_t size, size_t beside) {
+  Limits l = limits;
+  if (l.max_index) return l;
+  l.told = budget_for(l, size);
+  l.max_index = beside < l.told ? l.told - beside : 1;
+  return l;
+}
+
 // Ordinary messages take half as many bytes of index as they have on the wire, trees of small messages 1.6 times as many,
 // for which small inputs have room: one block does.
 size_t first_room(size_t input) {

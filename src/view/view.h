@@ -25,6 +25,10 @@ struct Limits {
   bool straight = false;      // by the straight-line decoders of generated code, if there are any
 };
 
+// Limits for protobuf that was made of `size` bytes of text, and lies in `beside` bytes while it is decoded: the budget is that
+// of the text, which a program sent, less what lies beside the index. A limit that was set stays.
+Limits of_text(const Limits& limits, size_t size, size_t beside);
+
 // Builds the decoder tables of all messages into the schema's arena and sets Message::decoder. Once, before the schema is shared.
 base::Status bind(schema::Schema* s);
 

@@ -48,6 +48,9 @@ LIST(json_bools, "{\"bools\":[", "true", "]}")
 LIST(json_quoted_numbers, "{\"longs\":[", "\"1e2\"", "]}")
 LIST(json_long_numbers, "{\"longs\":[", "-1", "]}")
 LIST(json_values, "{\"value\":[", "{}", "]}")
+LIST(json_lists, "{\"value\":[", "[0]", "]}")
+LIST(json_empty_lists, "{\"value\":[", "[]", "]}")
+LIST(json_lists_in_lists, "{\"fields\":{\"k\":[", "[[]]", "]}}")
 LIST(json_nulls, "{\"value\":[", "null", "]}")
 LIST(json_unknown_names, "{\"unknown\":[", "{\"a\":[]}", "]}")
 LIST(json_anys_without_type, "{\"any\":{\"@type\":\"type.googleapis.com/hostile.H\",\"children\":[", "{}", "]}}")
@@ -96,7 +99,8 @@ static void json_anys_with_the_type_last(bytes *b, size_t size) {
 static const hostile kJson[] = {
 #define INPUT(name) {#name, name}
     INPUT(json_empty_messages), INPUT(json_empty_wide_messages), INPUT(json_empty_strings), INPUT(json_numbers), INPUT(json_bools),
-    INPUT(json_quoted_numbers), INPUT(json_long_numbers), INPUT(json_values), INPUT(json_nulls), INPUT(json_unknown_names),
+    INPUT(json_quoted_numbers), INPUT(json_long_numbers), INPUT(json_values), INPUT(json_lists),
+    INPUT(json_empty_lists), INPUT(json_lists_in_lists), INPUT(json_nulls), INPUT(json_unknown_names),
     INPUT(json_anys_without_type), INPUT(json_fields_again), INPUT(json_unknown_fields), INPUT(json_same_key),
     INPUT(json_same_struct_key), INPUT(json_keys), INPUT(json_keys_scattered), INPUT(json_number_keys), INPUT(json_message_keys),
     INPUT(json_struct_keys), INPUT(json_arrays_in_arrays), INPUT(json_objects_in_objects), INPUT(json_messages_in_messages),
