@@ -133,11 +133,13 @@ size_t budget_for(const Limits& limits, size_t input) {
   return std::min(kMostBudget, kLeastBudget + kBudgetFactor * std::min(input, kMostBudget));
 }
 
+// What lies beside is taken off the text's 32 fold, not off the largest index: a long string has hardly any index.
 Limits of_text(const Limits& limits, size_t size, size_t beside) {
   Limits l = limits;
   if (l.max_index) return l;
   l.told = budget_for(l, size);
-  l.max_index = beside < l.told ? l.told - beside : 1;
+  const size_t both = kLeastBudget + kBudgetFactor * std::min(size, kMostBudget);
+  l.max_index = beside < both ? std::min(l.told, both - beside) : 1;
   return l;
 }
 

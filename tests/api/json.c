@@ -198,6 +198,29 @@ static void large_results_outlive_what_made_them(void **state) {
   free(json);
 }
 
+/* The protobuf in between is larger than any index may be, and is not taken off it. */
+static void a_string_larger_than_the_largest_index_converts(void **state) {
+  static const char head[] = "{\"text\":\"", tail[] = "\"}";
+  const size_t bytes = (size_t)70 << 20, len = sizeof head - 1 + bytes + sizeof tail - 1;
+  char *text = malloc(len);
+  zcrpc_error *err = NULL;
+  zcrpc_buffer *b;
+  zcrpc_slice s;
+  (void)state;
+  assert_non_null(text);
+  memcpy(text, head, sizeof head - 1);
+  memset(text + sizeof head - 1, 'a', bytes);
+  memcpy(text + len - (sizeof tail - 1), tail, sizeof tail - 1);
+  b = zcrpc_type_convert(all, ZCRPC_JSON, text, len, ZCRPC_JSON, NULL, &err);
+  if (err) print_error("%s\n", zcrpc_error_message(err));
+  assert_non_null(b);
+  zcrpc_buffer_slice(b, &s);
+  assert_int_equal(s.len, len);
+  assert_memory_equal(s.data, text, len);
+  zcrpc_buffer_release(b);
+  free(text);
+}
+
 static void every_failed_allocation_is_resource_exhausted(void **state) {
   static const char json[] = "{\"text\":\"a\\nb\",\"rI32\":[1,2,3],\"rSub\":[{\"data\":\"AAAA\"}],\"object\":{\"a\":[1]}}";
   long n;
@@ -230,6 +253,7 @@ int main(void) {
       cmocka_unit_test(one_call_prints_a_message_for_a_log),
       cmocka_unit_test(wrong_arguments_are_told),
       cmocka_unit_test(large_results_outlive_what_made_them),
+      cmocka_unit_test(a_string_larger_than_the_largest_index_converts),
       cmocka_unit_test(every_failed_allocation_is_resource_exhausted),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
