@@ -356,6 +356,7 @@ struct H2Glue {
     st->framed_ = false;
     st->left_ -= n;
     st->gone_ += n;
+    s->gone_ += n;
     s->waiting_ -= n;
     // What was sent explains the windows that come back, and a ping or two.
     int64_t worth = int64_t(n / kUseful) + (st->left_ == 0);
@@ -619,8 +620,10 @@ Status H2Session::send(H2Stream* s, Slice prefix, std::span<const Piece> pieces,
 
 size_t H2Session::pending(const H2Stream* s) const { return s->left_; }
 
+bool H2Session::held(const H2Stream* s) const { return nghttp2_session_get_stream_remote_window_size(session_, s->id_) <= 0; }
+
 bool H2Session::blocked(const H2Stream* s) const {
-  return nghttp2_session_get_stream_remote_window_size(session_, s->id_) <= 0 || nghttp2_session_get_remote_window_size(session_) <= 0;
+  return held(s) || nghttp2_session_get_remote_window_size(session_) <= 0;
 }
 
 bool H2Session::drop_body(H2Stream* s) {

@@ -175,6 +175,8 @@ class H2Session {
   size_t pending(const H2Stream* s) const;  // bytes of body not yet in an Output
   size_t waiting() const { return waiting_; }  // the same of all streams: they wait for windows, or for room
   bool blocked(const H2Stream* s) const;       // for the peer's windows
+  bool held(const H2Stream* s) const;          // for its own window
+  uint64_t gone() const { return gone_; }      // bytes of all bodies that have gone into an Output
   // What was handed over of an answer, and has not begun to leave, never will; send may follow with no more than trailers, which
   // go at once. False: a part of it has left, or nothing waits.
   bool drop_body(H2Stream* s);
@@ -232,6 +234,7 @@ class H2Session {
   bool said_last_ = false;  // in a GOAWAY: no further streams
   bool said_all_ = false;   // a GOAWAY for a fault has been framed: nothing follows it
   size_t streams_ = 0, waiting_ = 0;
+  uint64_t gone_ = 0;
   int32_t recent_id_ = 0;   // the stream that was looked for last; nullptr: nghttp2 knows none of ours
   H2Stream* recent_ = nullptr;
   Drain drain_ = Drain::kNo;

@@ -178,6 +178,16 @@ Result<int> listen_again(const Io* io, const Address& bound, int backlog) {
   return fd;
 }
 
+PathId path_id(const Address& bound) {
+  struct stat st;
+  if (bound.of.any.sa_family != AF_UNIX || ::lstat(bound.of.local.sun_path, &st) != 0) return {};
+  return {st.st_dev, st.st_ino};
+}
+
+void remove_path(const Address& bound, const PathId& ours) {
+  if (ours.inode && path_id(bound) == ours) ::unlink(bound.of.local.sun_path);
+}
+
 bool bar_listener(const Io* io, int fd) {
   // Of a local socket what is queued can be accepted behind this; of a TCP socket it would be reset.
   int family = 0;

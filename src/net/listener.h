@@ -39,6 +39,15 @@ base::Result<int> adopt_listener(const Io* io, int fd, Address* bound);
 // cannot: -1, and all loops accept from the one.
 base::Result<int> listen_again(const Io* io, const Address& bound, int backlog);
 
+// Which file a local socket was bound to; all 0: none. To be asked while the socket is open, or another may have its number.
+struct PathId {
+  uint64_t device = 0, inode = 0;
+  bool operator==(const PathId&) const = default;
+};
+PathId path_id(const Address& bound);
+// Removes the file, if it is still that one, and not a successor's.
+void remove_path(const Address& bound, const PathId& ours);
+
 // From now on nobody new can begin to connect, and those who have begun are still to be accepted: what makes the close of a
 // listener that nobody else has lose no connection. A client whose first packet is left without an answer says it again after a
 // second, and finds the port closed then; of a local socket it is refused at once. False: the system cannot.

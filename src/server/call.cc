@@ -212,14 +212,18 @@ void ServerCall::expect_progress() {
   int64_t rate = state_ == State::kAnswered ? config.body_rate : config.stall_rate;
   stall_due_ns_ = worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs;
   gone_goal_ = h2.gone() + std::min<uint64_t>(stream_out_ ? untaken() : conn_->pending(this), uint64_t(std::max<int64_t>(rate * config.stall_ms / 1000, 1)));
+  all_goal_ = conn_->gone() + (gone_goal_ - h2.gone());
 }
 
-// What its client's windows let go, and waits all the same, waits for the connection, and its neighbours there.
+// What its client's windows let go, and waits all the same, waits for the connection, and its neighbours there. Where only the
+// connection's window holds it back, it is their turn in that: what all of them took together counts.
+bool ServerCall::waits_its_turn() const { return conn_->lags(this) || (!conn_->holds(this) && conn_->gone() >= all_goal_); }
+
 bool ServerCall::stalls(int64_t now) {
   if (!stall_due_ns_ || now < stall_due_ns_) return false;
   stall_due_ns_ = 0;
   if (conn_->pending(this) == 0) return false;  // watched again when something waits again
-  if (h2.gone() < gone_goal_ && !conn_->lags(this)) return true;
+  if (h2.gone() < gone_goal_ && !waits_its_turn()) return true;
   expect_progress();
   return false;
 }
@@ -298,8 +302,9 @@ void ServerCall::on_timer() {
     if (!conn_ || cut_ || (http2_ && h2.sent())) return;
     const Config& config = worker_->config();
     size_t left = untaken(), due = size_t(std::max<int64_t>(config.body_rate * config.stall_ms / 1000, 1));
-    if (!ours_ && !(deadline_ns_ && late()) && (left + due <= left_seen_ || conn_->lags(this))) {
+    if (!ours_ && !(deadline_ns_ && late()) && (left + due <= left_seen_ || waits_its_turn())) {
       left_seen_ = left;
+      all_goal_ = conn_->gone() + due;
       worker_->loop()->set_timer(&timer_, worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs);
       return;
     }

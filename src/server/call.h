@@ -140,6 +140,7 @@ class ServerCall : public rpc::Call {
   static bool before_done(rpc::Event* e);
   void on_timer();
   void expect_progress();
+  bool waits_its_turn() const;
   bool stalls(int64_t now);            // what waits for the client has waited long enough
   void answer_not_taken();
   void cut(const char* why);
@@ -274,6 +275,7 @@ class ServerCall : public rpc::Call {
   size_t size_in_ = 0, size_out_ = 0;        // without compression
   size_t left_seen_ = 0;               // untaken() when the timer was set
   int64_t stall_due_ns_ = 0;           // until when something of what waits has to leave; 0: nothing waits, or the stream has ended
+  uint64_t all_goal_ = 0;              // of the connection's bodies: so much has to have gone
   uint64_t gone_goal_ = 0;             // of h2: so much
   size_t counted_out_ = 0;             // of what is queued, by the connection
   // Of answers: what the head of a stream tells, and whether messages go as they are all the same.

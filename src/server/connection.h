@@ -56,6 +56,9 @@ class Connection {
   bool may_wait(size_t size) const;
   // What waits of a call, waits for the line, and not for its client's windows.
   bool lags(const ServerCall* c) const { return h2_ && !out_.empty() && !h2_->blocked(&c->h2); }
+  // What waits of a call is held back by its own window (over HTTP/1.1: by nothing else); bytes of all bodies that have left.
+  bool holds(const ServerCall* c) const { return !h2_ || h2_->held(&c->h2); }
+  uint64_t gone() const { return h2_ ? h2_->gone() : 0; }
   // That too much waits, and not of one call alone, of which own bytes do.
   bool overflows(size_t own) const;
   void parked(int n) { parked_ += n; }

@@ -154,6 +154,7 @@ Status Server::listen(std::string_view address, net::Streams* streams) {
   p->fd = *fd;
   p->streams = outer;
   p->adopted = inherited >= 0;
+  p->path = net::path_id(p->bound);
   net::format_address(p->bound, p->text);
   (void)places_.push(p);
   return {};
@@ -286,9 +287,10 @@ void Server::worker_stopped_listening() {
 void Server::close_places() {
   for (Place* p : places_) {
     if (p->fd < 0) continue;  // closed before; the path may be somebody else's by now
+    // While it is open its file cannot be taken for another. Since nobody could connect any more, a successor may have put its own there.
+    if (!p->adopted && !fork_.forked()) net::remove_path(p->bound, p->path);
     loops_.io->close(loops_.io->user, p->fd);
     p->fd = -1;
-    if (p->bound.of.any.sa_family == AF_UNIX && !p->adopted && !fork_.forked()) ::unlink(p->bound.of.local.sun_path);
   }
 }
 

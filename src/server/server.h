@@ -76,6 +76,7 @@ class Server {
     net::Address bound;
     net::Streams* streams;
     bool adopted;  // bound by somebody else, who removes its path too
+    net::PathId path;  // of a local socket
     char text[net::kAddressText];
   };
   struct Thread;

@@ -303,7 +303,9 @@ void ServerCall::complete_stream() {
   if (!ours_ && deadline_ns_ && deadline_ns_ < due) due = std::max(deadline_ns_, now);
   if (ours_) due = now + worker_->config().linger_ms * net::Timers::kNsPerMs;
   if (conn_) {
+    const Config& config = worker_->config();
     left_seen_ = untaken();
+    all_goal_ = conn_->gone() + uint64_t(std::max<int64_t>(config.body_rate * config.stall_ms / 1000, 1));
     worker_->loop()->set_timer(&timer_, due);
     conn_->pump_later(this);
   }

@@ -118,9 +118,9 @@ static void a_client_that_takes_nothing_holds_its_answer(void **state) {
 static int64_t let_go_within(int64_t most) {
   int fd = dial_narrow();
   char bytes[1000];
+  int64_t begun = now_ms(), took = -1;  /* before the server's own time begins, however late this thread is */
   post_json(fd, "", "{\"text\":\"size 16000000\"}");
   while (stats().bytes_out == 0) usleep(1000);
-  int64_t begun = now_ms(), took = -1;
   while (took < 0 && now_ms() - begun < most) {
     (void)!recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
     usleep(10000);

@@ -342,6 +342,32 @@ void a_barred_listener_loses_who_had_begun(void**) {
   unlink(path.c_str() + 5);
 }
 
+// A server that goes lets nobody in any more, so that its file looks left behind, and is its successor's by the time that it removes it.
+void the_file_of_a_successor_is_removed(void**) {
+  Address any, bound, next;
+  std::string path = "/tmp/zcrpc-successor-" + std::to_string(getpid());
+  assert_true(parse_address("unix:" + path, &any).ok());
+  auto old = listen_on(system_io(), any, 16, &bound);
+  assert_true(old.ok());
+  PathId ours = path_id(bound);
+  assert_true(ours.inode != 0);
+  assert_true(bar_listener(system_io(), *old));
+  auto fd = listen_on(system_io(), any, 16, &next);
+  assert_true(fd.ok());
+  PathId theirs = path_id(next);
+  assert_false(ours == theirs);
+  remove_path(bound, ours);
+  close(*old);
+  int client = socket(AF_UNIX, SOCK_STREAM, 0);
+  assert_int_equal(connect(client, &next.of.any, next.size), 0);
+  remove_path(next, theirs);
+  assert_int_equal(access(path.c_str(), F_OK), -1);
+  remove_path(next, theirs);  // nothing there
+  remove_path(next, {});
+  close(client);
+  close(*fd);
+}
+
 // Accepting while descriptors have run out.
 struct Starved {
   Io io = *system_io();
@@ -409,6 +435,7 @@ int main() {
       cmocka_unit_test(two_servers_share_a_port_unawares),
       cmocka_unit_test(a_socket_file_left_behind_keeps_the_server_from_starting),
       cmocka_unit_test(a_barred_listener_loses_who_had_begun),
+      cmocka_unit_test(the_file_of_a_successor_is_removed),
       cmocka_unit_test(accept_spins_when_descriptors_run_out),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

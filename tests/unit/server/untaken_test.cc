@@ -299,6 +299,39 @@ void a_slow_line_is_taken_for_slow_clients(void**) {
   assert_true(k.resets.empty());
 }
 
+// The same where the connection's window is what is narrow, and not the line: one of many has nothing for longer than the limit.
+void a_narrow_connection_is_taken_for_slow_clients(void**) {
+  for (bool drips : {false, true}) {
+    server::Config c = hasty_streams();
+    c.body_rate = 50'000;
+    c.stall_rate = 20'000;
+    Client k(c, frame(kSettings, 0, 0, std::string("\x00\x04\x00\x40\x00\x00", 6)));
+    k.h.reply.assign(20'000, 'a');
+    k.h.pushes = 1;
+    std::string all;
+    constexpr uint32_t kCalls = 16;
+    for (uint32_t i = 0; i < kCalls; i++)
+      all += i % 2 ? k.words(2 * i + 1) : frame(kHeaders, kEndHeaders, 2 * i + 1, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, 2 * i + 1, std::string("\0\0\0\0\3\x0a\x01x", 8));
+    say(k.fd, all);
+    auto came = [&] { return std::count_if(k.bytes.begin(), k.bytes.end(), [](auto& b) { return b.second >= 20'000; }); };
+    int64_t start = ms_now();
+    auto cut = [&] { return k.resets.size() + size_t(std::count_if(k.ended.begin(), k.ended.end(), [&](auto& e) { return e.second && k.has(e.first, "grpc-status: 4\n"); })); };
+    while (came() + int64_t(cut()) < kCalls && ms_now() - start < 10'000) {
+      say(k.fd, frame(kWindow, 0, 0, be32(drips ? 1 : 1500)));
+      k.pause(10);
+    }
+    print_message("%s: %d whole, %zu cut after %d ms\n", drips ? "drips" : "narrow", int(came()), cut(), int(ms_now() - start));
+    if (drips) {
+      assert_true(cut() >= kCalls - 4);  // those that the first window had room for came whole
+    } else {
+      assert_int_equal(came(), kCalls);
+      assert_int_equal(cut(), 0);
+      assert_true(ms_now() - start > 3 * kLimit);
+    }
+    assert_false(k.closed);
+  }
+}
+
 void a_line_that_drips_is_kept(void**) {
   for (bool http2 : {true, false}) {
     net::Io io = slow_line(0.3);
@@ -556,6 +589,7 @@ int main() {
       cmocka_unit_test(a_slow_reader_of_a_stream_is_cut),
       cmocka_unit_test(a_slow_handler_has_its_stream_cut),
       cmocka_unit_test(a_slow_line_is_taken_for_slow_clients),
+      cmocka_unit_test(a_narrow_connection_is_taken_for_slow_clients),
       cmocka_unit_test(a_line_that_drips_is_kept),
       cmocka_unit_test(messages_of_streams_that_nobody_takes_pile_up),
       cmocka_unit_test(one_stream_is_too_much_for_its_connection),
