@@ -263,6 +263,11 @@ function(zcrpc_library)
   # A sanitizer's runtime is in the program, so its symbols stay open in the library.
   if(NOT ZCRPC_SANITIZED)
     target_link_options(zcrpc PRIVATE -Wl,-z,defs -static-libstdc++ -static-libgcc)
+    # The runtime's last words; the codec alone has none (src/base/bare.cc).
+    if("rpc" IN_LIST modules)
+      target_sources(zcrpc PRIVATE ${PROJECT_SOURCE_DIR}/src/rpc/terminate.cc)
+      target_compile_options(zcrpc PRIVATE ${ZCRPC_WARNINGS} -fvisibility=hidden)
+    endif()
   endif()
   target_link_libraries(zcrpc PRIVATE ${links} Threads::Threads m)
   target_include_directories(zcrpc INTERFACE

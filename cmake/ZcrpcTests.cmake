@@ -22,7 +22,7 @@ endfunction()
 
 # What takes long begins first, so that no core waits for it at the end.
 set(ZCRPC_LONG_TESTS view_differential view_hostile_modes encode_differential_test encode_edit_random_test server_faults
-  server_stream_test api_hostile_wire codegen_corpus interop_browser)
+  server_untaken api_hostile_wire codegen_corpus interop_browser)
 
 function(zcrpc_test_register name timeout)
   zcrpc_test_label(label)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace zcrpc::base {
 namespace {
@@ -74,18 +75,27 @@ Arena::~Arena() {
   free_blocks(nullptr);
 }
 
+void Arena::free_block(Block* b) {
+  if (!b) return;
+  reserved_ -= b->size;
+  a_->free(b, sizeof(Block) + b->size, a_->user);
+}
+
 void Arena::free_blocks(Block* keep) {
+  free_block(std::exchange(spare_, nullptr));
   for (Block* b = blocks_; b;) {
     Block* next = b->next;
-    if (b != keep) {
-      reserved_ -= b->size;
-      a_->free(b, sizeof(Block) + b->size, a_->user);
-    }
+    if (b != keep) free_block(b);
     b = next;
   }
 }
 
 bool Arena::add_block(size_t least) {
+  if (spare_) {
+    Block* const b = std::exchange(spare_, nullptr);
+    if (b->size >= least) return use_block(b);
+    free_block(b);
+  }
   const size_t left = (most_ - std::min(most_, reserved_)) & ~size_t(7);
   if (!a_ || least > kLargest || least > left) return false;
   size_t size = !blocks_ ? kFirstBlock : blocks_->size < kSteadyBlock / 2 ? blocks_->size * 2 : kSteadyBlock;
@@ -99,14 +109,18 @@ bool Arena::add_block(size_t least) {
     b = static_cast<Block*>(a_->alloc(sizeof(Block) + size, a_->user));
   }
   if (!b) return false;
+  b->size = size;
+  reserved_ += size;
+  return use_block(b);
+}
+
+bool Arena::use_block(Block* b) {
   if (blocks_) blocks_->used = size_t(cur_ - start(blocks_));
   b->next = blocks_;
-  b->size = size;
   b->used = 0;
   blocks_ = b;
-  reserved_ += size;
   cur_ = start(b);
-  end_ = cur_ + size;
+  end_ = cur_ + b->size;
   return true;
 }
 
@@ -166,10 +180,23 @@ void Arena::region_abandon() {
 }
 
 bool Arena::hold(Buffer* b) {
+  if (held_ && held_->buffer == b) return true;
   auto* h = static_cast<Held*>(alloc(sizeof(Held)));
   if (!h) return false;
   *h = {held_, b->retain()};
   held_ = h;
+  return true;
+}
+
+bool Arena::rewind(const Mark& to) {
+  if (held_ != to.held) return false;
+  while (blocks_ != to.block) {
+    Block* const b = blocks_;
+    blocks_ = b->next;
+    free_block(std::exchange(spare_, b));
+  }
+  cur_ = to.at;
+  if (a_) end_ = blocks_ ? start(blocks_) + blocks_->size : nullptr;
   return true;
 }
 
@@ -184,6 +211,7 @@ void Arena::reset() {
   generation_++;
   release_held();
   end_views();
+  free_block(std::exchange(spare_, nullptr));
   if (!blocks_) {
     cur_ = fixed_;
     return;

@@ -56,11 +56,25 @@ class Arena {
 #else
   void note_view(const void*, size_t, std::string_view) {}
 #endif
-  // Holds a reference to b until reset; false without memory.
+  // Holds a reference to b until reset, one for many times in a row; false without memory.
   [[nodiscard]] bool hold(Buffer* b);
   // Forgets all pieces, keeps the largest block (and asks for enough at once next time). Generations tell stale views.
   void reset();
   uint64_t generation() const { return generation_; }
+  // Where the arena is; and back to there, so that the pieces since were never taken. False: some of them hold buffers, and stay.
+  struct Mark {
+    void* block;
+    uint8_t* at;
+    const void* held;
+  };
+  Mark mark() const { return {blocks_, cur_, held_}; }
+  bool rewind(const Mark& to);
+  // Makes the newest piece longer, where it lies; false: it is not the newest, or there is no room behind it.
+  [[nodiscard]] bool extend(const void* piece, size_t before, size_t size) {
+    if (static_cast<const uint8_t*>(piece) + ((before + 7) & ~size_t(7)) != cur_ || size - before > size_t(end_ - cur_)) return false;
+    cur_ += ((size + 7) & ~size_t(7)) - ((before + 7) & ~size_t(7));
+    return true;
+  }
   // Bytes in pieces, and in blocks.
   size_t used() const;
   size_t reserved() const { return reserved_; }
@@ -91,10 +105,13 @@ class Arena {
 #endif
   static uint8_t* start(Block* b) { return reinterpret_cast<uint8_t*>(b + 1); }
   bool add_block(size_t least);
+  bool use_block(Block* b);
+  void free_block(Block* b);
   void free_blocks(Block* keep);
 
   const Allocator* a_ = nullptr;  // null: fixed memory
   Block* blocks_ = nullptr;       // the current one first
+  Block* spare_ = nullptr;        // left by rewind, for the next: a mark near a block's end is gone back to again and again
   uint8_t *cur_ = nullptr, *end_ = nullptr;
   uint8_t* fixed_ = nullptr;
   size_t fixed_size_ = 0;

@@ -14,6 +14,8 @@ void Log::format(LogLevel l, const char* fmt, ...) const {
   va_end(args);
   if (n < 0) return;
   if (size_t(n) >= sizeof text) n = int(sizeof text) - 1;
+  for (char* p = text; p < text + n; p++)
+    if (uint8_t(*p) < 0x20 || *p == 0x7f) *p = '?';
   write(int32_t(l), text, size_t(n), user);
 }
 

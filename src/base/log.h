@@ -17,7 +17,7 @@ struct Log {
   void text(LogLevel l, std::string_view s) const {
     if (on(l)) write(int32_t(l), s.data(), s.size(), user);
   }
-  // printf without floats; cut at 511 characters.
+  // printf without floats; cut at 511 characters; control characters become '?': a line is a line.
   void format(LogLevel l, const char* fmt, ...) const __attribute__((format(printf, 3, 4)));
 };
 

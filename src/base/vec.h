@@ -51,7 +51,11 @@ class Vec {
   [[nodiscard]] bool reserve(size_t n) {
     if (n <= cap_) return true;
     size_t want = cap_ * 2 > n ? cap_ * 2 : n;
-    if (want < 8) want = 8;
+    return reserve_exact(want < 8 ? 8 : want);
+  }
+  // Without room for more.
+  [[nodiscard]] bool reserve_exact(size_t want) {
+    if (want <= cap_) return true;
     if (want > SIZE_MAX / sizeof(T)) return false;
     void* q = p_ ? a_->realloc(p_, cap_ * sizeof(T), want * sizeof(T), a_->user) : a_->alloc(want * sizeof(T), a_->user);
     if (!q) return false;

@@ -52,8 +52,8 @@ struct EncoderFree {
   ~EncoderFree() { encode::encoder_free(e); }
 };
 
-// room: about so long, if that is known.
-Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t format, const Options* o, size_t room = 0) {
+// source, budget: as json::PrintOptions has them.
+Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t format, const Options* o, size_t source, size_t budget) {
   if (format == ZCRPC_PROTO) {
     EncoderFree e{encode::encoder_new(type)};
     if (!e.e) return Status::no_memory();
@@ -65,7 +65,8 @@ Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t
   base::String text;
   if (format == ZCRPC_JSON) {
     json::PrintOptions options;
-    options.room = room;
+    options.source = source;
+    options.budget = budget;
     options.enum_numbers = enum_numbers;
     options.pretty = pretty;
     options.redact = redact;
@@ -73,7 +74,8 @@ Result<base::Buffer*> print(schema::View v, const schema::Message* type, int32_t
     ZCRPC_TRY(json::print(v, type, options, &text));
   } else {
     text::PrintOptions options;
-    options.room = room;
+    options.source = source;
+    options.budget = budget;
     options.enum_numbers = enum_numbers;
     options.pretty = pretty;
     options.redact = redact;
@@ -105,20 +107,20 @@ Result<base::Buffer*> parse(const schema::Message* type, int32_t format, base::S
 
 Result<base::Buffer*> convert(const schema::Message* type, int32_t from, base::Slice data, int32_t to, const Options* o) {
   base::BufferRef parsed;
-  view::Limits limits;
-  size_t room = 0;
+  view::Limits limits = view::of_text({}, data.size, 0);
+  size_t source = 0;
   if (from != ZCRPC_PROTO) {
     Result<base::Buffer*> wire = parse(type, from, data, o);
     if (!wire.ok() || to == ZCRPC_PROTO) return wire;
     parsed.reset(*wire);
-    room = data.size;
-    limits = view::of_text(limits, data.size, parsed->held());
+    source = data.size;
+    limits = view::of_text({}, data.size, parsed->held());
     data = parsed->slice();
   }
   base::Arena arena;
   Result<schema::View> v = view::decode(type, data, parsed && parsed->has_slack(), limits, &arena);
   if (!v.ok()) return v.take_status();
-  return print(*v, type, to, o, room);
+  return print(*v, type, to, o, source, beside(limits.max_index, *v, arena));
 }
 
 }  // namespace
@@ -133,9 +135,10 @@ zcrpc_buffer* zcrpc_view_print(const zcrpc_view* v, int32_t format, const zcrpc_
       return text.ok() ? to_buffer(std::move(text)) : Result<base::Buffer*>(Status::no_memory());
     }
     base::Arena arena;
-    Result<schema::View> all = whole(from_c(v), &arena);
+    size_t left;
+    Result<schema::View> all = whole(from_c(v), &arena, &left);
     if (!all.ok()) return all.take_status();
-    return print(*all, schema::type_of(*all), format, from_c(o));
+    return print(*all, schema::type_of(*all), format, from_c(o), 0, left);
   });
 }
 
@@ -144,8 +147,8 @@ size_t zcrpc_view_debug(const zcrpc_view* v, char* out, size_t cap) {
   *out = 0;
   if (!v) return 0;
   base::Arena arena;
-  Result<schema::View> all = whole(from_c(v), &arena);
   text::PrintOptions options;
+  Result<schema::View> all = whole(from_c(v), &arena, &options.budget);
   bool cut = false;
   options.redact = options.unknown = true;
   options.cut = &cut;

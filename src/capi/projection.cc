@@ -54,7 +54,8 @@ zcrpc_buffer* zcrpc_projection_copy(const zcrpc_projection* p, const void* data,
     if (!v.ok()) return v.take_status();
     encode::Encoder* e = encode::encoder_new(from_c(p)->type);
     if (!e) return Status::no_memory();
-    encode::put_fields(e, *v);
+    if (from_c(p)->mask) encode::put_named(e, *v, from_c(p)->mask);
+    else encode::put_fields(e, *v);
     Result<base::Buffer*> b = encode::finish(e);
     encode::encoder_free(e);
     return b;

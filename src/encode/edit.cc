@@ -16,16 +16,6 @@ using schema::View;
 namespace {
 
 Status wrong(const char* text) { return Status(Code::kInvalidArgument, text); }
-void no_memory(Encoder* e) { fail(e, Status::no_memory()); }
-
-// Whether an edit is under way; if not, that is the mistake.
-bool edits(Encoder* e) {
-  if (e->is_failed) return false;
-  if (e->editing) return true;
-  fail(e, Status(Code::kFailedPrecondition, e->is_sealed ? "the message is finished: reset the encoder first"
-                                                         : "only an encoder that edits can do this: call zcrpc_encoder_edit first"));
-  return false;
-}
 
 const Field* find(Encoder* e, uint32_t number) {
   if (!e->type) {
@@ -40,15 +30,6 @@ const Field* find(Encoder* e, uint32_t number) {
 
 bool same_type(const Message* a, const Message* b) { return a == b || (a && b && a->fingerprint == b->fingerprint); }
 
-// What a put has written, [from, end) of the log, as a segment.
-Segment logged(const Edit* d, size_t from) {
-  Segment s;
-  s.kind = Segment::kRecords;
-  s.bytes.at = from;
-  s.bytes.size = d->log->offset() - from;
-  return s;
-}
-
 // A field's value: in the place of what there is, or behind it.
 bool put_segment(Encoder* e, Node* n, const Field* f, const Segment& s) {
   return f->repeated() ? append_segment(e, n, s) : set_value(e, n, f, s);
@@ -61,38 +42,46 @@ bool replace_element(Encoder* e, Node* n, const Field* f, size_t i, const Segmen
   }
   if (schema::is_packable(f->kind)) {
     auto* numbers = list_numbers(e, n, f);
-    if (!numbers) return false;
-    if (i >= numbers->size()) {
-      fail_at(e, f, Status(Code::kOutOfRange, "no such element"));
-      return false;
-    }
+    if (!numbers || !has_element(e, f, numbers->live, i)) return false;
     Slice in = resolve(e->edit, s.bytes);
     Record r;
-    if (next_record(n->type, in.begin(), in.end(), &r)) (*numbers)[i] = r.bits;
+    if (next_record(n->type, in.begin(), in.end(), &r)) numbers->all[numbers->live.at(i)] = r.bits;
     return true;
   }
   Rows* rows = list_rows(e, n, f);
-  if (!rows) return false;
-  if (i >= rows->live.size()) {
-    fail_at(e, f, Status(Code::kOutOfRange, "no such element"));
-    return false;
-  }
-  rows->all[rows->live[i]].value = s;
-  return true;
+  return rows && has_element(e, f, rows->live, i) && change_row(e, rows, f, rows->live.at(i), s);
 }
 
 // A map entry that is complete: older ones of its key are dropped.
-void finish_entry(Encoder* e, Node* n, const Field* f, Node* entry) {
+void finish_entry(Encoder* e, Node* n, const Field* f, const Opened& o) {
+  Segment s;
   Key key;
-  if (!node_key(e->edit, f, entry, &key)) return malformed(e);
-  Rule* r = make_rule(e, n, f->number);
+  bool good;
+  if (fold(e, f, o.node, o, &s)) {
+    Record rec;
+    Slice in = resolve(e->edit, s.bytes);
+    good = next_record(n->type, in.begin(), in.end(), &rec) && entry_key(f, {rec.payload, rec.size}, &key);
+  } else {
+    good = node_key(e->edit, f, o.node, &key);
+    s.kind = Segment::kChild;
+    s.field = f;
+    s.child = o.node;
+  }
+  if (e->is_failed) return;
+  if (!good) return malformed(e);
+  Rule* r = make_rule(e, n, f);
   KeyRule* k = r ? make_key(e, r, key) : nullptr;
   if (!k) return;
   k->before = n->count();
+  (void)append_segment(e, n, s);
+}
+
+// The last segment, a message that has just been closed, as records.
+void fold_last(Encoder* e, Node* n, const Opened& o) {
   Segment s;
-  s.kind = Segment::kChild;
-  s.field = f;
-  s.child = entry;
+  if (!fold(e, o.home->field, o.home->child, o, &s)) return;
+  n->segments.pop();
+  n->split = o.split;
   (void)append_segment(e, n, s);
 }
 
@@ -106,35 +95,19 @@ const Field* map_of(Encoder* e, uint32_t field, bool text) {
   return f;
 }
 
-// The value of a key that is there, into a node: the last entry of it from that segment on.
-bool find_entry(Encoder* e, Node* n, const Field* f, uint32_t from, const Key& key, Node** entry, Node* value) {
-  bool ok = true;
-  return scan(e, n, from, [&](const Record& rec, uint32_t s) {
-    if (rec.field != f) return true;
-    Key k;
-    const bool text = schema::is_string(f->map_key()->kind);
-    auto same = [&] { return text ? k.text.text() == key.text.text() : k.bits == key.bits; };
-    if (!rec.begin) {
-      Node* there = n->segments[s].child;
-      if (!(ok = node_key(e->edit, f, there, &k)) || !same()) return ok;
-      *entry = there;
-      return true;
-    }
-    if (!(ok = entry_key(f, {rec.payload, rec.size}, &k)) || !same()) return ok;
-    *entry = nullptr;
-    value->segments.clear();
-    Record r;
-    for (const uint8_t *p = rec.payload, *end = p + rec.size; p < end; p = r.end) {
-      if (!(ok = next_record(f->message, p, end, &r))) return false;
-      if (r.field != f->map_value()) continue;
-      Segment piece;
-      piece.kind = Segment::kRecords;
-      piece.bytes = part_of(e->edit, n->segments[s], r.payload, r.size);
-      value->segments.clear();  // of two values the last one counts
-      if (!(ok = append_segment(e, value, piece))) return false;
-    }
-    return true;
-  }) && (ok || (malformed(e), false));
+// The value in the entry at that place, of two the last one, into a node.
+bool read_entry(Encoder* e, Node* n, const Field* f, const Place& at, Node* value) {
+  Record entry, r;
+  const Segment& s = n->segments[at.segment];
+  Slice in = resolve(e->edit, s.bytes);
+  Bytes last;
+  bool good = next_record(n->type, in.begin() + at.at, in.end(), &entry);
+  for (const uint8_t *p = entry.payload, *end = p + entry.size; good && p < end; p = r.end) {
+    if (!(good = next_record(f->message, p, end, &r))) break;
+    if (r.field == f->map_value()) last = part_of(e->edit, s, r.payload, r.size);
+  }
+  if (!good) return malformed(e), false;
+  return append_piece(e, value, last);
 }
 
 // An entry whose value, a message, is under edit.
@@ -164,34 +137,47 @@ Node* entry_of(Encoder* e, const Field* f, const Key& key, Node* value) {
 
 void begin_key(Encoder* e, const Field* f, const Key& key) {
   if (!schema::is_message(f->map_value()->kind)) return fail_at(e, f, wrong("not a map of messages"));
+  Edit* d = e->edit;
   Node* n = open_node(e);
-  Rule* r = make_rule(e, n, f->number);
+  Rule* r = make_rule(e, n, f);
   KeyRule* k = r ? make_key(e, r, key) : nullptr;
-  Node* value = k ? new_node(e->edit, f->map_value()->message) : nullptr;
-  if (!value) return k ? no_memory(e) : void();
-  uint32_t from = k->before > r->before ? k->before : r->before;
-  Node* entry = nullptr;
-  if (!find_entry(e, n, f, from, key, &entry, value)) return;
-  if (entry) {
-    value = open_child(e, entry, f->map_value());
-  } else {
-    value->split = true;
-    if (!(entry = entry_of(e, f, key, value))) return;
-    k->before = n->count();
-    Segment s;
-    s.kind = Segment::kChild;
-    s.field = f;
-    s.child = entry;
-    n->split = true;
-    if (!append_segment(e, n, s)) return;
+  Place at;
+  if (!k || !find_place(e, n, r, k->before > r->before ? k->before : r->before, key, &at)) return;
+  const bool there = at.segment != UINT32_MAX;
+  Opened o;
+  if (there && n->segments[at.segment].kind == Segment::kChild) {
+    o.node = open_child(e, n->segments[at.segment].child, f->map_value());
+    if (o.node) (void)open_frame(e, f, kNoElement, o);
+    return;
   }
-  if (value) (void)open_frame(e, f, kNoElement, value);
+  k->before = n->count();
+  Segment s;
+  s.field = f;
+  n->split = true;
+  if (!append_segment(e, n, s)) return;
+  Segment* const home = &n->segments.back();
+  if (!k->opened) o.home = home;
+  k->opened = true;
+  o.split = true;
+  o.mark = d->arena.mark();
+  o.log = d->log->offset();
+  o.node = new_node(d, f->map_value()->message);
+  if (!o.node) return no_memory(e, f);
+  if (there && !read_entry(e, n, f, at, o.node)) return;
+  o.node->split = true;
+  home->child = entry_of(e, f, key, o.node);
+  if (!home->child) return;
+  home->kind = Segment::kChild;
+  (void)open_frame(e, f, kNoElement, o);
 }
 
 void remove_key(Encoder* e, const Field* f, const Key& key) {
   Node* n = open_node(e);
-  Rule* r = make_rule(e, n, f->number);
-  if (KeyRule* k = r ? make_key(e, r, key) : nullptr) k->before = n->count();
+  Rule* r = make_rule(e, n, f);
+  KeyRule* k = r ? make_key(e, r, key) : nullptr;
+  if (!k) return;
+  k->before = n->count();
+  k->opened = false;
 }
 
 bool int_key(Encoder* e, const Field* f, int64_t v, Key* key) {
@@ -211,6 +197,14 @@ bool int_key(Encoder* e, const Field* f, int64_t v, Key* key) {
 
 // ---- Beginning and end
 
+bool edits(Encoder* e) {
+  if (e->is_failed) return false;
+  if (e->editing) return true;
+  fail(e, Status(Code::kFailedPrecondition, e->is_sealed ? "the message is finished: reset the encoder first"
+                                                         : "only an encoder that edits can do this: call zcrpc_encoder_edit first"));
+  return false;
+}
+
 void edit(Encoder* e, View v) {
   const Message* type = v ? schema::type_of(v) : e->root;
   uint8_t *lent = e->lent, *lent_end = e->editing ? e->edit->end : e->end;
@@ -229,21 +223,21 @@ void edit(Encoder* e, View v) {
       std::free(memory);
       return no_memory(e);
     }
-    d->in_arena = {[](size_t n, void* a) { return static_cast<base::Arena*>(a)->alloc(n); },
-                   [](void* p, size_t old, size_t n, void* a) {
-                     void* q = static_cast<base::Arena*>(a)->alloc(n);
-                     if (q && p) memcpy(q, p, old < n ? old : n);
-                     return q;
-                   },
-                   [](void*, size_t, void*) {}, &d->arena};
     e->edit = d;
   }
-  Node* root = new_node(d, type);
-  if (!root || !d->open.push(root)) return no_memory(e);
+  // What the last edit has left counts too: this one is not to meet its limit by that, nor to hold more than it may.
+  if (d->held / 2 > kLeast / 4 && d->held / 2 > kLeast / 4 + kFactor / 4 * bytes_of(v)) {
+    d->arena.~Arena();
+    new (&d->arena) base::Arena(&d->counted);
+  }
+  d->given = d->set = 0;
+  Opened root;
+  root.node = new_node(d, type);
+  if (!root.node || !d->open.push(root)) return no_memory(e);
   e->editing = true;
   d->end = e->end;
   e->end = e->p;  // so that every put goes out of line
-  if (append_view(e, root, v)) root->split = true;
+  if (append_view(e, root.node, v)) root.node->split = true;
 }
 
 // References are dropped; memory is kept.
@@ -262,19 +256,19 @@ void edit_free(Encoder* e) {
   e->edit = nullptr;
 }
 
-bool open_frame(Encoder* e, const Field* f, uint32_t element, Node* child) {
+bool open_frame(Encoder* e, const Field* f, uint32_t element, const Opened& o) {
   if (e->frames.size() >= wire::kDeepest) {
     fail_at(e, f, Status(Code::kResourceExhausted, "messages nested over 1000 deep"));
     return false;
   }
   Frame* frame = e->frames.grow(1);
-  if (!frame || !e->edit->open.push(child)) {
+  if (!frame || !e->edit->open.push(o)) {
     if (frame) e->frames.pop();
     no_memory(e);
     return false;
   }
   *frame = {f, e->type, 0, 0, 0, element, 0, 0, 0, 0};
-  e->type = child->type;
+  e->type = o.node->type;
   return true;
 }
 
@@ -284,19 +278,30 @@ void edit_begin(Encoder* e, uint32_t field) {
   if (!f) return;
   if (!schema::is_message(f->kind)) return fail_at(e, f, wrong("not a message field"));
   Node* n = open_node(e);
-  Node* child;
+  Edit* d = e->edit;
+  d->set += kCall;
+  Opened o;
   if (!f->repeated()) {
-    child = open_child(e, n, f);
-  } else if (!(child = new_node(e->edit, f->message))) {
-    no_memory(e);
-  } else if (!f->is_map()) {  // an entry is not appended before its key is known
-    Segment s;
-    s.kind = Segment::kChild;
-    s.field = f;
-    s.child = child;
-    if (!append_segment(e, n, s)) child = nullptr;
+    o.node = open_child(e, n, f);
+    if (o.node) (void)open_frame(e, f, kNoElement, o);
+    return;
   }
-  if (child) (void)open_frame(e, f, kNoElement, child);
+  o.split = n->split;
+  if (!f->is_map()) {  // an entry is not appended before its key is known
+    Segment s;
+    s.field = f;
+    if (!append_segment(e, n, s)) return;
+    o.home = &n->segments.back();
+  }
+  o.mark = d->arena.mark();
+  o.log = d->log->offset();
+  o.node = new_node(d, f->message);
+  if (!o.node) return no_memory(e, f);
+  if (o.home) {
+    o.home->kind = Segment::kChild;
+    o.home->child = o.node;
+  }
+  (void)open_frame(e, f, kNoElement, o);
 }
 
 void begin_at(Encoder* e, uint32_t field, size_t i) {
@@ -304,18 +309,21 @@ void begin_at(Encoder* e, uint32_t field, size_t i) {
   const Field* f = find(e, field);
   if (!f) return;
   if (!schema::is_message(f->kind) || !f->repeated() || f->is_map()) return fail_at(e, f, wrong("not a repeated message field"));
-  if (Node* child = open_element(e, open_node(e), f, i)) (void)open_frame(e, f, uint32_t(i), child);
+  const Opened o = open_element(e, open_node(e), f, i);
+  if (o.node) (void)open_frame(e, f, uint32_t(i), o);
 }
 
 void edit_end(Encoder* e) {
   if (e->is_failed) return;
   if (e->frames.empty()) return fail(e, Status(Code::kFailedPrecondition, "end without begin"));
   const Frame top = e->frames.back();
-  Node* child = e->edit->open.back();
+  const Opened o = e->edit->open.back();
   e->edit->open.pop();
   e->frames.pop();
   e->type = top.outer;
-  if (top.field->is_map() && child->type == top.field->message) finish_entry(e, open_node(e), top.field, child);
+  if (top.field->is_map() && o.node->type == top.field->message) finish_entry(e, open_node(e), top.field, o);
+  else if (o.rows) close_element(e, top.field, o);
+  else if (o.home) fold_last(e, open_node(e), o);
 }
 
 // ---- Puts
@@ -323,6 +331,7 @@ void edit_end(Encoder* e) {
 Encoder* open_log(Encoder* e) {
   if (e->is_failed) return nullptr;
   e->edit->log->type = e->type;
+  e->edit->set += kCall;
   return e->edit->log;
 }
 
@@ -343,7 +352,9 @@ void close_log(Encoder* e, uint32_t field, size_t from, size_t element) {
 
 void edit_put_buffer(Encoder* e, uint32_t field, base::Buffer* b, Slice bytes) {
   const Field* f = field_of(e->type, field);
-  if (!e->edit->arena.hold(b)) return no_memory(e);
+  if (!e->edit->arena.hold(b)) return no_memory(e, f);
+  e->edit->given += bytes.size;
+  e->edit->set += kCall;
   Segment s;
   s.kind = Segment::kValue;
   s.field = f;
@@ -357,29 +368,37 @@ void edit_put_view(Encoder* e, uint32_t field, View v) {
   if (!f) return;
   if (!schema::is_message(f->kind) || f->is_map()) return fail_at(e, f, wrong("not a message field"));
   if (v && !same_type(schema::type_of(v), f->message)) return fail_at(e, f, wrong("a message of another type"));
-  Node* child = new_node(e->edit, f->message);
-  if (!child) return no_memory(e);
-  if (v && schema::anchor_of(v)->buffer) {
-    if (!append_view(e, child, v)) return;
-  } else if (v) {  // nobody keeps its bytes: a copy
-    Encoder* log = e->edit->log;
-    size_t from = log->offset();
-    Slice whole;
-    if (schema::encoded(v, &whole)) put_raw(log, whole);
-    for (const zcrpc_range& r : schema::pieces(v)) put_raw(log, {schema::input_of(v) + r.offset, r.len});
-    if (log->is_failed) return fail_at(e, f, take_status(log));
-    if (!append_segment(e, child, logged(e->edit, from))) return;
-  }
-  child->split = true;
+  Edit* d = e->edit;
+  d->set += kCall;
   Segment s;
   s.kind = Segment::kChild;
   s.field = f;
-  s.child = child;
+  if (v && schema::anchor_of(v)->buffer && bytes_of(v) > kFold) {
+    if (!(s.child = new_node(d, f->message))) return no_memory(e, f);
+    if (!append_view(e, s.child, v)) return;
+  } else {  // nobody keeps its bytes, or they are few: a copy
+    Encoder* log = d->log;
+    const size_t from = log->offset();
+    log->type = e->type;
+    if (f->repeated()) begin(log, field);
+    Slice whole;
+    if (v && schema::encoded(v, &whole)) put_raw(log, whole);
+    else if (v)
+      for (const zcrpc_range& r : schema::pieces(v)) put_raw(log, {schema::input_of(v) + r.offset, r.len});
+    if (f->repeated()) end(log);
+    if (log->is_failed) return fail_at(e, f, take_status(log));
+    const Segment copy = logged(d, from);
+    if (f->repeated()) return void(append_segment(e, open_node(e), copy));
+    if (!(s.child = new_node(d, f->message))) return no_memory(e, f);
+    if (!append_segment(e, s.child, copy)) return;
+  }
+  s.child->split = true;
   (void)put_segment(e, open_node(e), f, s);
 }
 
 void edit_put_raw(Encoder* e, Slice fields) {
   if (e->is_failed || !fields.size) return;
+  e->edit->set += kCall;
   Encoder* log = e->edit->log;
   size_t from = log->offset();
   put_raw(log, fields);
@@ -394,7 +413,7 @@ void clear(Encoder* e, uint32_t field) {
   if (!e->type) return fail(e, wrong("the encoder has no type"));
   Node* n = open_node(e);
   if (const Field* f = field_of(e->type, field)) return void(clear_field(e, n, f));
-  if (Rule* r = make_rule(e, n, field)) drop_field(n, r);
+  if (Rule* r = make_rule(e, n, field, nullptr)) drop_field(n, r);
 }
 
 void remove_at(Encoder* e, uint32_t field, size_t i) {
@@ -403,21 +422,13 @@ void remove_at(Encoder* e, uint32_t field, size_t i) {
   if (!f) return;
   if (!f->repeated() || f->is_map()) return fail_at(e, f, wrong("not a repeated field"));
   Node* n = open_node(e);
-  Status none(Code::kOutOfRange, "no such element");
+  Live* live = nullptr;
   if (schema::is_packable(f->kind)) {
-    auto* numbers = list_numbers(e, n, f);
-    if (!numbers) return;
-    if (i >= numbers->size()) return fail_at(e, f, std::move(none));
-    memmove(numbers->data() + i, numbers->data() + i + 1, (numbers->size() - i - 1) * sizeof(uint64_t));
-    return numbers->pop();
+    if (Numbers* numbers = list_numbers(e, n, f)) live = &numbers->live;
+  } else if (Rows* rows = list_rows(e, n, f)) {
+    live = &rows->live;
   }
-  Rows* rows = list_rows(e, n, f);
-  if (!rows) return;
-  auto& live = rows->live;
-  if (i >= live.size()) return fail_at(e, f, std::move(none));
-  rows->all[live[i]].dropped = true;
-  memmove(live.data() + i, live.data() + i + 1, (live.size() - i - 1) * sizeof(uint32_t));
-  live.pop();
+  if (live && has_element(e, f, *live, i) && !live->remove(i)) no_memory(e, f);
 }
 
 void put_int64_at(Encoder* e, uint32_t field, size_t i, int64_t v) {
@@ -455,6 +466,7 @@ void remove_key_int(Encoder* e, uint32_t field, int64_t key) {
 void merge(Encoder* e, View v) {
   if (!edits(e) || !v) return;
   if (!same_type(schema::type_of(v), e->type)) return fail(e, wrong("a message of another type"));
+  e->edit->set += kCall;
   (void)append_view(e, open_node(e), v);
 }
 

@@ -18,7 +18,7 @@ bool trim_node(Encoder* e, Node* n, const MaskNode* mask);
 bool clear_all(Encoder* e, Node* n, uint32_t number) {
   const Field* f = field_of(n->type, number);
   if (f && !clear_field(e, n, f)) return false;
-  Rule* r = make_rule(e, n, number);
+  Rule* r = make_rule(e, n, number, f);
   if (!r) return false;
   if (!f) drop_field(n, r);
   r->before_unknown = n->count();
@@ -36,30 +36,38 @@ bool trim_field(Encoder* e, Node* n, const MaskNode* mask) {
   Rows* rows = list_rows(e, n, f);
   if (!rows) return false;
   for (size_t i = 0; i < rows->live.size(); i++) {
-    Node* child = open_element(e, n, f, i);
-    if (!child || !trim_node(e, child, mask)) return false;
+    const Opened o = open_element(e, n, f, i);
+    if (!o.node || !trim_node(e, o.node, mask)) return false;
+    close_element(e, f, o);
   }
-  return true;
+  return !e->is_failed;
 }
 
 bool trim_node(Encoder* e, Node* n, const MaskNode* mask) {
   // The numbers that occur, twice each, plus 1 for records of the field itself.
-  base::Vec<uint64_t> seen;
+  base::Vec<uint64_t> seen(&e->edit->counted);
   bool ok = true;
+  auto unite = [&] {
+    std::sort(seen.begin(), seen.end());
+    seen.truncate(size_t(std::unique(seen.begin(), seen.end()) - seen.begin()));
+  };
   auto add = [&](uint64_t number, bool known) {
     uint64_t v = number << 1 | known;
-    if (seen.empty() || seen.back() != v) ok = seen.push(v);
-    return ok;
+    if (!seen.empty() && seen.back() == v) return true;
+    if (seen.size() == seen.capacity()) {
+      unite();
+      ok = seen.reserve(2 * seen.size() + 1);  // so that half of it is free for the next
+    }
+    return ok = ok && seen.push(v);
   };
   for (const Rule& r : n->rules)
     if (!add(r.number, true)) break;
   if (ok && !scan(e, n, 0, [&](const Record& rec, uint32_t) { return add(rec.number, rec.field != nullptr); })) return false;
   if (!ok) {
-    fail(e, Status::no_memory());
+    no_memory(e);
     return false;
   }
-  std::sort(seen.begin(), seen.end());
-  seen.truncate(size_t(std::unique(seen.begin(), seen.end()) - seen.begin()));
+  unite();
   for (uint64_t v : seen) {
     const auto number = uint32_t(v >> 1);
     const MaskNode* child = mask->child(number);
@@ -67,7 +75,7 @@ bool trim_node(Encoder* e, Node* n, const MaskNode* mask) {
       if (!clear_all(e, n, number)) return false;
     } else if (v & 1) {
       if (!trim_field(e, n, child)) return false;
-    } else if (Rule* r = make_rule(e, n, number)) {
+    } else if (Rule* r = make_rule(e, n, number, child->field)) {
       r->before_unknown = n->count();
     } else {
       return false;
@@ -82,30 +90,32 @@ bool append_field(Encoder* e, Node* to, const Node* from, const Field* f) {
   bool ok = true;
   return scan(e, from, 0, [&](const Record& rec, uint32_t s) {
     if (rec.field != f) return true;
+    if (!rec.packed || !f->closed_enum) {
+      return ok = append_piece(e, to, part_of(d, from->segments[s], rec.begin, size_t(rec.end - rec.begin)));
+    }
+    // Those that the enum has. The run may lie in the log, which moves while they are put there.
+    const Bytes run = part_of(d, from->segments[s], rec.payload, rec.size);
     Segment piece;
     piece.kind = Segment::kRecords;
-    if (!rec.packed || !f->closed_enum) {
-      piece.bytes = part_of(d, from->segments[s], rec.begin, size_t(rec.end - rec.begin));
-      return ok = append_segment(e, to, piece);
-    }
-    for (const uint8_t *p = rec.payload, *end = p + rec.size; p < end && ok;) {
+    piece.bytes = {nullptr, d->log->offset(), 0, nullptr};
+    for (size_t at = 0; at < run.size;) {
+      const base::Slice in = resolve(d, run);
       uint64_t bits;
       bool known;
-      if (!(p = next_packed(f, p, end, &bits, &known))) {
+      const uint8_t* p = next_packed(f, in.data + at, in.end(), &bits, &known);
+      if (!p) {
         malformed(e);
         return ok = false;
       }
-      if (!known) continue;
-      piece.bytes = {nullptr, d->log->offset(), 0, nullptr};
-      put_number(d->log, f, bits);
+      at = size_t(p - in.data);
+      if (known) put_number(d->log, f, bits);
       if (d->log->is_failed) {
         fail_at(e, f, take_status(d->log));
         return ok = false;
       }
-      piece.bytes.size = d->log->offset() - piece.bytes.at;
-      ok = append_segment(e, to, piece);
     }
-    return ok;
+    piece.bytes.size = d->log->offset() - piece.bytes.at;
+    return ok = append_segment(e, to, piece);
   }) && ok;
 }
 
@@ -137,7 +147,7 @@ bool merge_field(Encoder* e, Node* to, Node* from, const MaskNode* mask, uint32_
   }
   Node* source = there ? open_child(e, from, f) : new_node(e->edit, f->message);
   if (!source) {
-    if (!there) fail(e, Status::no_memory());
+    if (!there) no_memory(e, f);
     return false;
   }
   Node* target = open_child(e, to, f);
@@ -156,11 +166,7 @@ bool merge_node(Encoder* e, Node* to, Node* from, const MaskNode* mask, uint32_t
 
 // Whether an edit of that type is open.
 bool ready(Encoder* e, const MaskNode* mask) {
-  if (e->is_failed) return false;
-  if (!e->editing) {
-    fail(e, Status(Code::kFailedPrecondition, "only an encoder that edits can do this: call zcrpc_encoder_edit first"));
-    return false;
-  }
+  if (!edits(e)) return false;
   if (mask->type == e->type || (e->type && mask->type && mask->type->fingerprint == e->type->fingerprint)) return true;
   fail(e, Status(Code::kInvalidArgument, "a mask of another type"));
   return false;
@@ -177,8 +183,9 @@ void merge_masked(Encoder* e, View v, const MaskNode* mask, uint32_t flags) {
   if (v && schema::type_of(v) != e->type && schema::type_of(v)->fingerprint != e->type->fingerprint)
     return fail(e, Status(Code::kInvalidArgument, "a message of another type"));
   if (mask->whole) return merge(e, v);
+  e->edit->set += kCall;
   Node* from = new_node(e->edit, e->type);
-  if (!from) return fail(e, Status::no_memory());
+  if (!from) return no_memory(e);
   if (append_view(e, from, v)) (void)merge_node(e, open_node(e), from, mask, flags);
 }
 

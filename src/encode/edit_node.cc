@@ -1,7 +1,4 @@
 // Nodes of an edit: their segments and rules, and what is found of a field among them.
-#include <new>
-
-#include "base/hash.h"
 #include "encode/edit.h"
 
 namespace zcrpc::encode {
@@ -14,48 +11,66 @@ using schema::Message;
 
 namespace {
 
-// An object in the arena; what it holds lies there too, so it is never destroyed.
-template <class T>
-T* make(Edit* d) {
-  void* memory = d->arena.alloc(sizeof(T));
-  return memory ? new (memory) T() : nullptr;
-}
-template <class T>
-void into_arena(Edit* d, base::Vec<T>* v) {
-  new (v) base::Vec<T>(&d->in_arena);
-}
-
-void no_memory(Encoder* e) { fail(e, Status::no_memory()); }
-
-// Finds the row after a push at the right place.
 Rule* insert_rule(Node* n, uint32_t number) {
-  size_t at = n->rules.size();
-  if (!n->rules.push(Rule())) return nullptr;
-  for (; at && n->rules[at - 1].number > number; at--) n->rules[at] = n->rules[at - 1];
-  n->rules[at] = Rule();
-  n->rules[at].number = number;
-  return &n->rules[at];
+  Rule* r = one_more(&n->rules);
+  if (!r) return nullptr;
+  for (; r > n->rules.begin() && r[-1].number > number; r--) *r = r[-1];
+  *r = Rule();
+  r->number = number;
+  return r;
 }
 
-uint64_t key_hash(const Field* map, const Key& k) {
-  base::HashKey secret = base::process_hash_key();
-  if (schema::is_string(map->map_key()->kind)) return base::siphash(secret, k.text.data, k.text.size);
-  return base::siphash(secret, &k.bits, sizeof k.bits);
+size_t budget(const Edit* d) {
+  const size_t n = d->given + d->set, most = (SIZE_MAX - kLeast) / kFactor;
+  return kLeast + kFactor * (n < most ? n : most);
 }
-bool same_key(const Field* map, const Key& a, const Key& b) {
-  if (!schema::is_string(map->map_key()->kind)) return a.bits == b.bits;
-  return a.text.size == b.text.size && (a.text.size == 0 || memcmp(a.text.data, b.text.data, a.text.size) == 0);
-}
-KeyRule* key_place(const Field* map, base::Vec<KeyRule>& table, const Key& key) {
-  size_t mask = table.size() - 1, at = size_t(key_hash(map, key)) & mask;
-  while (table[at].used && !same_key(map, table[at].key, key)) at = (at + 1) & mask;
-  return &table[at];
+// Whether n bytes more are within it. Half of the log may be empty.
+bool within(Edit* d, size_t n) {
+  const size_t all = d->held + 2 * d->log->offset();
+  d->over = budget(d) < all || budget(d) - all < n;
+  return !d->over;
 }
 
 }  // namespace
 
+// The budget is asked before the system is, and the arena asks for less when it gets nothing.
+Edit::Edit() {
+  counted = {[](size_t n, void* user) -> void* {
+               auto* d = static_cast<Edit*>(user);
+               void* p = within(d, n) ? base::kDefaultAllocator.alloc(n, nullptr) : nullptr;
+               if (p) d->held += n;
+               return p;
+             },
+             [](void* p, size_t old, size_t n, void* user) -> void* {
+               auto* d = static_cast<Edit*>(user);
+               void* q = n <= old || within(d, n - old) ? base::kDefaultAllocator.realloc(p, old, n, nullptr) : nullptr;
+               if (q) d->held += n - old;
+               return q;
+             },
+             [](void* p, size_t n, void* user) {
+               static_cast<Edit*>(user)->held -= n;
+               base::kDefaultAllocator.free(p, n, nullptr);
+             },
+             this};
+  in_arena = {[](size_t n, void* a) { return static_cast<base::Arena*>(a)->alloc(n); },
+              [](void* p, size_t old, size_t n, void* a) {
+                if (p && static_cast<base::Arena*>(a)->extend(p, old, n)) return p;
+                void* q = static_cast<base::Arena*>(a)->alloc(n);
+                if (q && p) memcpy(q, p, old < n ? old : n);
+                return q;
+              },
+              [](void*, size_t, void*) {}, &arena};
+}
+
 Edit* edit_of(Encoder* e) { return e->edit; }
-Node* open_node(Encoder* e) { return e->edit->open.back(); }
+Node* open_node(Encoder* e) { return e->edit->open.back().node; }
+
+void no_memory(Encoder* e, const Field* f) {
+  const Edit* d = e->edit;
+  if (!d || !d->over) return fail_at(e, f, Status::no_memory());
+  fail_at(e, f, Status::format(Code::kResourceExhausted, "the edit needs more than its limit of %zu bytes: 1 MiB, and 32 times what is edited and put",
+                               budget(d)));
+}
 
 void malformed(Encoder* e) { fail(e, Status(Code::kInvalidArgument, "malformed fields in the message that is edited")); }
 
@@ -85,34 +100,94 @@ Rule* find_rule(Node* n, uint32_t number) {
   return low < n->rules.size() && n->rules[low].number == number ? &n->rules[low] : nullptr;
 }
 
-Rule* make_rule(Encoder* e, Node* n, uint32_t number) {
+Rule* make_rule(Encoder* e, Node* n, uint32_t number, const Field* f) {
   Rule* r = find_rule(n, number);
-  if (!r) r = insert_rule(n, number);
+  if (!r && (r = insert_rule(n, number))) r->field = f;
   if (!r) {
-    no_memory(e);
+    no_memory(e, f);
     return nullptr;
   }
-  r->field = field_of(n->type, number);
   n->split = true;
   return r;
+}
+
+bool scan(Encoder* e, const Node* n, uint32_t from, bool (*fn)(void*, const Record&, uint32_t), void* with) {
+  for (uint32_t s = from; s < n->count(); s++) {
+    const Segment& seg = n->segments[s];
+    Record r;
+    if (seg.kind != Segment::kRecords) {
+      r.field = seg.field;
+      r.number = seg.field->number;
+      if (!fn(with, r, s)) return true;
+      continue;
+    }
+    Slice in = resolve(e->edit, seg.bytes);
+    for (size_t at = 0; at < in.size;) {
+      if (!next_record(n->type, in.data + at, in.end(), &r)) {
+        malformed(e);
+        return false;
+      }
+      at = size_t(r.end - in.data);
+      if (!fn(with, r, s)) return true;
+      in = resolve(e->edit, seg.bytes);  // fn may have put something: the log moves while it grows
+    }
+  }
+  return true;
 }
 
 bool append_segment(Encoder* e, Node* n, const Segment& s) {
   if (s.kind == Segment::kRecords) {
     if (s.bytes.size == 0) return true;
-    // What is put one after the other is one stretch of the log.
-    if (!n->split && !n->segments.empty() && !s.bytes.data) {
-      Segment& last = n->segments.back();
-      if (last.kind == Segment::kRecords && !last.bytes.data && last.bytes.at + last.bytes.size == s.bytes.at) {
-        last.bytes.size += s.bytes.size;
+    // Places in a segment have 31 bits.
+    if (s.bytes.size > wire::kMaxMessage) {
+      fail(e, Status(Code::kResourceExhausted, "fields over 2147483647 bytes"));
+      return false;
+    }
+    // What lies one behind the other is one stretch.
+    if (!n->split && !n->segments.empty() && n->segments.back().kind == Segment::kRecords) {
+      Bytes& last = n->segments.back().bytes;
+      const bool together = s.bytes.data ? last.data && last.data + last.size == s.bytes.data && last.holder == s.bytes.holder
+                                         : !last.data && last.at + last.size == s.bytes.at;
+      if (together && s.bytes.size <= wire::kMaxMessage - last.size) {
+        last.size += s.bytes.size;
         return true;
       }
     }
   }
   n->split = false;
-  if (n->segments.size() < UINT32_MAX && n->segments.push(s)) return true;
-  no_memory(e);
+  if (n->segments.size() < UINT32_MAX && push_one(&n->segments, s)) return true;
+  no_memory(e, s.field);
   return false;
+}
+
+// A segment is longer than a small piece: copies of those, one behind the other, share one.
+bool append_piece(Encoder* e, Node* n, const Bytes& piece) {
+  constexpr size_t kSmall = 128;
+  Segment s;
+  s.kind = Segment::kRecords;
+  s.bytes = piece;
+  if (piece.data && piece.size < kSmall && !n->segments.empty()) {
+    const Bytes& last = n->segments.back().bytes;
+    if (n->split || !last.data || last.data + last.size != piece.data) {
+      Encoder* log = e->edit->log;
+      s.bytes = {nullptr, log->offset(), piece.size, nullptr};
+      put_raw(log, {piece.data, piece.size});
+      if (log->is_failed) {
+        fail(e, take_status(log));
+        return false;
+      }
+    }
+  }
+  return append_segment(e, n, s);
+}
+
+size_t bytes_of(schema::View v) {
+  Slice whole;
+  size_t n = 0;
+  if (!v) return 0;
+  if (schema::encoded(v, &whole)) return whole.size;
+  for (const zcrpc_range& r : schema::pieces(v)) n += r.len;
+  return n;
 }
 
 bool append_view(Encoder* e, Node* n, schema::View v) {
@@ -125,6 +200,7 @@ bool append_view(Encoder* e, Node* n, schema::View v) {
   Segment s;
   s.kind = Segment::kRecords;
   auto add = [&](const uint8_t* p, size_t size) {
+    e->edit->given += size;
     s.bytes = {p, 0, size, holder};
     return size == 0 || append_segment(e, n, s);
   };
@@ -149,12 +225,12 @@ bool set_value(Encoder* e, Node* n, const Field* f, const Segment& value) {
   if (f->oneof) {
     for (const Field* other : f->oneof->fields) {
       if (other == f) continue;
-      Rule* r = make_rule(e, n, other->number);
+      Rule* r = make_rule(e, n, other);
       if (!r) return false;
       drop_field(n, r);
     }
   }
-  Rule* r = make_rule(e, n, f->number);
+  Rule* r = make_rule(e, n, f);
   if (!r) return false;
   drop_field(n, r);
   r->value = value;
@@ -220,7 +296,7 @@ bool clear_field(Encoder* e, Node* n, const Field* f) {
     // Records that another member has replaced: without them, pieces of that one which they part would merge.
     if (live) return !has_records(e, n, f) || settle(e, n, live);
   }
-  Rule* r = make_rule(e, n, f->number);
+  Rule* r = make_rule(e, n, f);
   if (!r) return false;
   drop_field(n, r);
   return true;
@@ -234,21 +310,17 @@ Node* open_child(Encoder* e, Node* n, const Field* f) {
   if (child && from == n->count()) return child;
   // Pieces that came since, as the decoder would merge them: another member of its oneof ends what came before.
   if (!child && !(child = new_node(d, f->message))) {
-    no_memory(e);
+    no_memory(e, f);
     return nullptr;
   }
   bool ok = true;
   if (!scan(e, n, from, [&](const Record& rec, uint32_t s) {
         if (!rec.field) return true;
         if (rec.field == f) {
-          Segment piece;
-          piece.kind = Segment::kRecords;
-          piece.bytes = part_of(d, n->segments[s], rec.payload, rec.size);
-          ok = append_segment(e, child, piece);
+          ok = append_piece(e, child, part_of(d, n->segments[s], rec.payload, rec.size));
         } else if (f->oneof && rec.field->oneof == f->oneof && (child->count() || !child->rules.empty())) {
-          child = new_node(d, f->message);
-          if (!child) no_memory(e);
-          ok = child != nullptr;
+          child->segments.clear();
+          child->rules.clear();
         }
         return ok;
       }))
@@ -260,168 +332,6 @@ Node* open_child(Encoder* e, Node* n, const Field* f) {
   value.field = f;
   value.child = child;
   return set_value(e, n, f, value) ? child : nullptr;
-}
-
-base::Vec<uint64_t>* list_numbers(Encoder* e, Node* n, const Field* f) {
-  Rule* r = make_rule(e, n, f->number);
-  if (!r) return nullptr;
-  base::Vec<uint64_t>* numbers = r->numbers;
-  if (!numbers) {
-    if (!(numbers = make<base::Vec<uint64_t>>(e->edit))) {
-      no_memory(e);
-      return nullptr;
-    }
-    into_arena(e->edit, numbers);
-  }
-  bool ok = true, good = true;
-  if (!scan(e, n, r->before, [&](const Record& rec, uint32_t) {
-        if (rec.field != f) return true;
-        if (!rec.packed) return ok = numbers->push(rec.bits);
-        for (const uint8_t *p = rec.payload, *end = p + rec.size; p < end;) {
-          uint64_t bits;
-          bool known;
-          if (!(p = next_packed(f, p, end, &bits, &known))) return good = false;
-          if (known && !(ok = numbers->push(bits))) return false;
-        }
-        return true;
-      }))
-    return nullptr;
-  if (!ok) no_memory(e);
-  if (!good) malformed(e);
-  if (!ok || !good) return nullptr;
-  r->numbers = numbers;
-  r->before = n->count();
-  n->split = true;
-  return numbers;
-}
-
-Rows* list_rows(Encoder* e, Node* n, const Field* f) {
-  Rule* r = make_rule(e, n, f->number);
-  if (!r) return nullptr;
-  Rows* rows = r->rows;
-  if (!rows) {
-    if (!(rows = make<Rows>(e->edit))) {
-      no_memory(e);
-      return nullptr;
-    }
-    into_arena(e->edit, &rows->all);
-    into_arena(e->edit, &rows->live);
-    rows->scanned = r->before;
-  }
-  bool ok = true;
-  if (!scan(e, n, rows->scanned, [&](const Record& rec, uint32_t s) {
-        if (rec.field != f) return true;
-        Bytes payload;
-        if (rec.begin) payload = part_of(e->edit, n->segments[s], rec.payload, rec.size);
-        return ok = rows->live.push(uint32_t(rows->all.size())) && rows->all.push({s, false, payload, Segment()});
-      }))
-    return nullptr;
-  if (!ok) {
-    no_memory(e);
-    return nullptr;
-  }
-  r->rows = rows;
-  rows->scanned = n->count();
-  n->split = true;
-  return rows;
-}
-
-Node* open_element(Encoder* e, Node* n, const Field* f, size_t i) {
-  Rows* rows = list_rows(e, n, f);
-  if (!rows) return nullptr;
-  if (i >= rows->live.size()) {
-    fail_at(e, f, Status(Code::kOutOfRange, "no such element"));
-    return nullptr;
-  }
-  Row& row = rows->all[rows->live[i]];
-  if (row.value.kind == Segment::kChild) return row.value.child;
-  const Segment& s = n->segments[row.segment];
-  if (s.kind == Segment::kChild) return s.child;
-  Node* child = new_node(e->edit, f->message);
-  if (!child) {
-    no_memory(e);
-    return nullptr;
-  }
-  Segment piece;
-  piece.kind = Segment::kRecords;
-  piece.bytes = row.payload;
-  if (!append_segment(e, child, piece)) return nullptr;
-  child->split = true;
-  row.value.kind = Segment::kChild;
-  row.value.field = f;
-  row.value.child = child;
-  return child;
-}
-
-KeyRule* find_key(const Field* map, Keys* keys, const Key& key) {
-  if (!keys || keys->table.empty()) return nullptr;
-  KeyRule* at = key_place(map, keys->table, key);
-  return at->used ? at : nullptr;
-}
-
-KeyRule* make_key(Encoder* e, Rule* r, const Key& key) {
-  Edit* d = e->edit;
-  if (!r->keys) {
-    if (!(r->keys = make<Keys>(d))) {
-      no_memory(e);
-      return nullptr;
-    }
-    into_arena(d, &r->keys->table);
-  }
-  Keys* keys = r->keys;
-  if (KeyRule* there = find_key(r->field, keys, key)) return there;
-  if ((keys->count + 1) * 2 > keys->table.size()) {
-    base::Vec<KeyRule> bigger(&d->in_arena);
-    size_t size = keys->table.empty() ? 16 : keys->table.size() * 2;
-    if (!bigger.reserve(size)) {
-      no_memory(e);
-      return nullptr;
-    }
-    for (size_t i = 0; i < size; i++) (void)bigger.push(KeyRule());
-    for (const KeyRule& k : keys->table)
-      if (k.used) *key_place(r->field, bigger, k.key) = k;
-    keys->table = std::move(bigger);
-  }
-  KeyRule* at = key_place(r->field, keys->table, key);
-  at->key.bits = key.bits;
-  if (key.text.size) {
-    auto* copy = d->arena.array<uint8_t>(key.text.size);
-    if (!copy) {
-      no_memory(e);
-      return nullptr;
-    }
-    memcpy(copy, key.text.data, key.text.size);
-    at->key.text = {copy, key.text.size};
-  }
-  at->used = true;
-  keys->count++;
-  return at;
-}
-
-// A singular field of a node under edit is in a rule, or else in the records.
-bool node_key(const Edit* d, const Field* map, Node* entry, Key* key) {
-  *key = Key();
-  const Rule* r = find_rule(entry, 1);
-  if (r && r->value.kind == Segment::kRecords) return entry_key(map, resolve(d, r->value.bytes), key);
-  if (r && r->value.kind == Segment::kValue) {
-    key->text = resolve(d, r->value.bytes);
-    return true;
-  }
-  for (uint32_t s = r ? r->before : 0; s < entry->count(); s++) {
-    if (entry->segments[s].kind != Segment::kRecords) continue;
-    Key found;
-    Slice in = resolve(d, entry->segments[s].bytes);
-    // The last one counts, and a stretch without one has none to tell.
-    Record rec;
-    for (const uint8_t* p = in.begin(); p < in.end(); p = rec.end) {
-      if (!next_record(entry->type, p, in.end(), &rec)) return false;
-      if (rec.field != map->map_key()) continue;
-      found.bits = rec.bits;
-      found.text = rec.payload ? Slice(rec.payload, rec.size) : Slice();
-      *key = found;
-    }
-  }
-  return true;
 }
 
 }  // namespace zcrpc::encode

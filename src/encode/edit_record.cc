@@ -71,27 +71,37 @@ const Field* field_of(const Message* type, uint32_t number) {
 bool next_record(const Message* type, const uint8_t* p, const uint8_t* end, Record* r) {
   uint32_t tag;
   wire::Fault fault;
-  const uint8_t* bad;
   *r = Record();
   r->begin = p;
   const uint8_t* value = wire::read_tag(p, end, &tag, &fault);
   if (!value || wire::tag_type(tag) == Type::kEndGroup) return false;
-  r->end = wire::skip_value(value, end, tag, wire::kDeepest, &fault, &bad);
-  if (!r->end) return false;
   r->number = wire::tag_number(tag);
   const Type t = wire::tag_type(tag);
   uint64_t v = 0;
   switch (t) {
-    case Type::kVarint: (void)wire::read_varint(value, r->end, &v, &fault); break;
-    case Type::kFixed32: v = wire::load_le<uint32_t>(value); break;
-    case Type::kFixed64: v = wire::load_le<uint64_t>(value); break;
+    case Type::kVarint:
+      if (!(r->end = wire::read_varint(value, end, &v, &fault))) return false;
+      break;
+    case Type::kFixed32:
+      if (end - value < 4) return false;
+      v = wire::load_le<uint32_t>(value);
+      r->end = value + 4;
+      break;
+    case Type::kFixed64:
+      if (end - value < 8) return false;
+      v = wire::load_le<uint64_t>(value);
+      r->end = value + 8;
+      break;
     case Type::kLength: {
       uint32_t n = 0;
-      r->payload = wire::read_length(value, r->end, &n, &fault);
+      if (!(r->payload = wire::read_length(value, end, &n, &fault))) return false;
       r->size = n;
+      r->end = r->payload + n;
       break;
     }
-    default:
+    default: {
+      const uint8_t* bad;
+      if (!(r->end = wire::skip_value(value, end, tag, wire::kDeepest, &fault, &bad))) return false;
       r->payload = value;
       r->size = size_t(r->end - value);
       // Without the end tag, which may have been written longer than it need be.
@@ -105,6 +115,7 @@ bool next_record(const Message* type, const uint8_t* p, const uint8_t* end, Reco
         if (!(q = wire::skip_value(next, r->end, tag, wire::kDeepest, &fault, &bad))) return false;
       }
       break;
+    }
   }
   if (type->message_set && r->number == 1 && t == Type::kStartGroup) {
     read_item(type, r->payload, r->payload + r->size, r);

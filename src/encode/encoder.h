@@ -66,7 +66,9 @@ void put_element(Encoder* e, const schema::Field* f, uint64_t bits); // no tag
 // The whole of a message again, from its view: known fields in ascending order, then unknown ones; merged and
 // de-duplicated as decoded. Into the message under construction.
 void put_fields(Encoder* e, schema::View v);
-// The same with the entries of maps by ascending key: equal messages give equal bytes, if their unknown fields are equal
+// Of a view that a projection has decoded: without members of oneofs that its mask does not name.
+void put_named(Encoder* e, schema::View v, const schema::MaskNode* mask);
+// As put_fields, with the entries of maps by ascending key: equal messages give equal bytes, if their unknown fields are equal
 // byte for byte.
 void put_deterministic(Encoder* e, schema::View v);
 

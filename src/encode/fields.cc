@@ -13,6 +13,7 @@ using base::Slice;
 using base::Status;
 using schema::Field;
 using schema::Kind;
+using schema::MaskNode;
 using schema::Message;
 using schema::View;
 
@@ -46,16 +47,19 @@ template <class Out>
 class Walk {
  public:
   using Pos = typename Out::Pos;
-  // order: maps are sorted by key, with its help; nullptr: as they lie.
-  Walk(Out out, Levels& levels, View root, base::Vec<uint32_t>* order = nullptr)
-      : out_(out), levels_(levels), order_(order), input_(schema::input_of(root)), index_(reinterpret_cast<const uint8_t*>(schema::index_of(root))) {}
+  // order: maps are sorted by key, with its help; nullptr: as they lie. named: as Level::named.
+  Walk(Out out, Levels& levels, View root, base::Vec<uint32_t>* order = nullptr, const MaskNode* named = nullptr)
+      : out_(out), levels_(levels), order_(order), named_(inside(named)), input_(schema::input_of(root)), index_(reinterpret_cast<const uint8_t*>(schema::index_of(root))) {}
 
   // Less than all was written if the output failed, or if no_memory().
   Pos run(Pos p, View root);
   bool no_memory() const { return no_memory_; }
 
  private:
-  bool enter(View v, const Message* m, Level::Close close);
+  bool enter(View v, const Message* m, Level::Close close, const MaskNode* named);
+  static const MaskNode* inside(const MaskNode* node) { return node && !node->whole ? node : nullptr; }
+  // Of what a field that is named has in it, what is.
+  static const MaskNode* inside(const Level* l, const Field* f) { return l->named ? inside(l->named->child(f->number)) : nullptr; }
   void find_extensions(Level* l, const Message* m);
   Pos fields(Pos p);
   Pos all_fields(Pos p);
@@ -89,6 +93,7 @@ class Walk {
   const Out out_;
   Levels& levels_;
   base::Vec<uint32_t>* order_;
+  const MaskNode* named_;
   const uint8_t* input_;
   const uint8_t* index_;
   Level* l_ = nullptr;   // the innermost
@@ -97,7 +102,7 @@ class Walk {
 };
 
 template <class Out>
-bool Walk<Out>::enter(View v, const Message* m, Level::Close close) {
+bool Walk<Out>::enter(View v, const Message* m, Level::Close close, const MaskNode* named) {
   Level* l = levels_.push();
   turn_ = true;
   if (!l) {
@@ -105,6 +110,7 @@ bool Walk<Out>::enter(View v, const Message* m, Level::Close close) {
     return false;
   }
   l->v = v;
+  l->named = named;
   l->f = m->fields.data();
   l->f_end = l->f + m->fields.size();
   l->ext = l->ext_end = nullptr;
@@ -134,7 +140,7 @@ void Walk<Out>::find_extensions(Level* l, const Message* m) {
 
 template <class Out>
 typename Out::Pos Walk<Out>::run(Pos p, View root) {
-  (void)enter(root, schema::type_of(root), Level::kRoot);
+  (void)enter(root, schema::type_of(root), Level::kRoot, named_);
   while (l_ && !no_memory_ && !out_.failed()) {
     if (l_->run_left) {
       p = l_->run->is_map() ? next_entry(p) : next_element(p);
@@ -159,7 +165,7 @@ typename Out::Pos Walk<Out>::fields(Pos p) {
   for (const Field* f = l->f; f != end; f++) {
     bool explicitly = f->presence;
     if (f->case_offset) {
-      if (load<uint32_t>(m + f->case_offset) != f->number) continue;
+      if (load<uint32_t>(m + f->case_offset) != f->number || (l->named && !l->named->child(f->number))) continue;
       explicitly = true;
     } else if (f->bit != ZCRPC_NO_BIT && !schema::bit_of(l->v, f->bit)) {
       continue;
@@ -191,6 +197,7 @@ typename Out::Pos Walk<Out>::all_fields(Pos p) {
       const Field* f = l->f++;
       const uint8_t* slot = schema::slot_of(l->v, f);
       if (!slot || (!f->case_offset && f->bit != ZCRPC_NO_BIT && !schema::bit_of(l->v, f->bit))) continue;
+      if (l->named && f->oneof && !l->named->child(f->number)) continue;
       p = field(out, p, f, slot, f->presence || f->oneof);
     } else {
       break;
@@ -262,7 +269,7 @@ typename Out::Pos Walk<Out>::message(Pos p, const Field* f, View child) {
   if (f->extension && f->parent->message_set) return item(p, f, child);
   bool group = f->kind == Kind::kGroup;
   p = out_.tag(p, element_tag(f));
-  if (!enter(child, f->message, group ? Level::kGroup : Level::kLength)) return p;
+  if (!enter(child, f->message, group ? Level::kGroup : Level::kLength, inside(l_, f))) return p;
   if (group) {
     l_->end_tag = wire::tag(f->number, wire::Type::kEndGroup);
     return p;
@@ -276,7 +283,7 @@ typename Out::Pos Walk<Out>::item(Pos p, const Field* f, View child) {
   p = out_.tag(p, kItemStart);
   p = out_.number(p, kItemType, f->number);
   p = out_.tag(p, kItemMessage);
-  if (!enter(child, f->message, Level::kItem)) return p;
+  if (!enter(child, f->message, Level::kItem, inside(l_, f))) return p;
   return out_.open(p, &l_->at, &l_->guess, prefix_guess(child, input_));
 }
 
@@ -406,7 +413,7 @@ typename Out::Pos Walk<Out>::next_element(Pos p) {
   // One that comes as it would be written, though the whole does not. Not asked again further down, or a deep message
   // would be compared once for each level.
   Slice bytes;
-  if (l.close == Level::kRoot && !order_ && f->kind == Kind::kMessage && comes_as_written(child, &bytes)) return out_.string(p, length_tag(f), bytes);
+  if (l.close == Level::kRoot && !order_ && !l.named && f->kind == Kind::kMessage && comes_as_written(child, &bytes)) return out_.string(p, length_tag(f), bytes);
   return message(p, f, child);
 }
 
@@ -435,7 +442,8 @@ typename Out::Pos Walk<Out>::next_entry(Pos p) {
     return out_.varint(p, 0);
   }
   View child = reinterpret_cast<View>(index_ + at);
-  if (!enter(child, value->message, Level::kEntry)) return p;
+  const MaskNode* entry_named = inside(&l, f);
+  if (!enter(child, value->message, Level::kEntry, entry_named ? inside(entry_named->child(value->number)) : nullptr)) return p;
   uint8_t guess = prefix_guess(child, input_);
   Slice whole;
   size_t inner = guess > 1 || !schema::encoded(child, &whole) ? size_t(1) << (7 * guess - 7) : whole.size;
@@ -491,7 +499,7 @@ typename Out::Pos Walk<Out>::leave(Pos p) {
 
 namespace {
 
-void put_all(Encoder* e, View v, bool sorted, zcrpc_same_fn* same = nullptr) {
+void put_all(Encoder* e, View v, bool sorted, zcrpc_same_fn* same = nullptr, const MaskNode* named = nullptr) {
   if (!v || e->is_failed) return;
   if (e->editing) [[unlikely]]
     return merge(e, v);
@@ -501,7 +509,7 @@ void put_all(Encoder* e, View v, bool sorted, zcrpc_same_fn* same = nullptr) {
   if (!e->room(kRoom)) return;
   const schema::Anchor* anchor = schema::anchor_of(v);
   Slice bytes;
-  if (!sorted && comes_as_written(v, &bytes, same)) {
+  if (!sorted && !named && comes_as_written(v, &bytes, same)) {
     if (anchor->buffer && bytes.size >= kByReference)
       (void)e->refer(anchor->buffer, bytes);
     else if (e->room(bytes.size)) {
@@ -514,7 +522,7 @@ void put_all(Encoder* e, View v, bool sorted, zcrpc_same_fn* same = nullptr) {
   Writer out{e, len >= 32 ? anchor->input + len - 32 : nullptr, anchor->buffer};
   e->levels.clear();
   e->order.clear();
-  Walk<Writer> walk(out, e->levels, v, sorted ? &e->order : nullptr);
+  Walk<Writer> walk(out, e->levels, v, sorted ? &e->order : nullptr, named);
   uint8_t* p = walk.run(e->p, v);
   if (e->is_failed) {
     e->p = e->end = e->base;
@@ -528,6 +536,7 @@ void put_all(Encoder* e, View v, bool sorted, zcrpc_same_fn* same = nullptr) {
 
 void put_fields(Encoder* e, View v) { put_all(e, v, false); }
 void put_fields(Encoder* e, View v, zcrpc_same_fn* same) { put_all(e, v, false, same); }
+void put_named(Encoder* e, View v, const MaskNode* mask) { put_all(e, v, false, nullptr, mask); }
 void put_deterministic(Encoder* e, View v) { put_all(e, v, true); }
 
 size_t encoded_size(View v) {

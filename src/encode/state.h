@@ -53,6 +53,7 @@ struct Open {
 // A message of a view that is being written by put_fields.
 struct Level {
   schema::View v;
+  const schema::MaskNode* named;     // only these members of oneofs are written; nullptr: all
   const schema::Field *f, *f_end;    // known fields still to write
   const uint8_t *ext, *ext_end;      // extensions still to write
   const schema::Field* run;          // a run of messages in progress

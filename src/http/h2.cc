@@ -358,10 +358,10 @@ struct H2Glue {
     st->gone_ += n;
     s->gone_ += n;
     s->waiting_ -= n;
-    // What was sent explains the windows that come back, and a ping or two.
-    int64_t worth = int64_t(n / kUseful) + (st->left_ == 0);
-    st->frames_.earn(worth, s->context_->settings_.stream_frame_burst);
-    s->frames_.earn(worth, s->context_->settings_.frame_burst);
+    // What was sent explains the windows that come back, the stream's and the connection's, and a ping.
+    const int64_t bytes = int64_t(n / kUseful), all = st->left_ == 0;
+    st->frames_.earn(bytes + all, s->context_->settings_.stream_frame_burst);
+    s->frames_.earn(bytes + 3 * all, s->context_->settings_.frame_burst);
     if (size_t rest = size_t(st->prefix_size_ - st->prefix_done_)) {
       size_t part = std::min(rest, n);
       if (!out->append(Slice(st->prefix_ + st->prefix_done_, part))) return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -469,16 +469,17 @@ void H2Session::count_frames(Slice bytes) {
       continue;
     }
     size_t n = std::min(sizeof head_ - head_size_, bytes.size);
+    if (head_size_ == 0) frame_ns_ = now_ns_;
     memcpy(head_ + head_size_, bytes.data, n);
     head_size_ = uint8_t(head_size_ + n);
     bytes = bytes.from(n);
     if (head_size_ < sizeof head_) return;
     head_size_ = 0;
-    skip_ = size_t(head_[0]) << 16 | size_t(head_[1]) << 8 | head_[2];
+    skip_ = frame_size();
     if (head_[3] != NGHTTP2_DATA || skip_ < kUseful || head_[4] & NGHTTP2_FLAG_PADDED) useless_++;
     if (head_[3] != NGHTTP2_HEADERS && head_[3] != NGHTTP2_CONTINUATION) continue;
     // Without a payload, or out of place, it ends nothing: then the connection does.
-    if (!std::exchange(in_block_, true)) block_ns_ = now_ns_;
+    if (!std::exchange(in_block_, true)) block_ns_ = frame_ns_;
     last_of_block_ = head_[4] & NGHTTP2_FLAG_END_HEADERS;
     if (skip_ == 0 && last_of_block_) in_block_ = last_of_block_ = false;
   }

@@ -196,8 +196,11 @@ class H2Session {
   void goaway(uint32_t code);  // the last word, then over() once it was flushed
   void ping(uint64_t opaque);
   size_t streams() const { return streams_; }  // open, from begin to closed
-  // When the header block began of which a part has come; 0: none.
-  int64_t head_since() const { return in_block_ ? block_ns_ : 0; }
+  // When the frame or header block began of which a part has come, DATA apart; 0: none.
+  int64_t head_since() const { return in_block_ ? block_ns_ : in_data() ? 0 : frame_since(); }
+  // Likewise a DATA frame of which the head is here, and how much of the rest.
+  int64_t data_since() const { return in_data() ? frame_since() : 0; }
+  size_t data_came() const { return frame_size() - skip_; }
   bool draining() const { return drain_ != Drain::kNo; }
 
  private:
@@ -206,6 +209,9 @@ class H2Session {
   H2Session(H2Context* c, void* user) : context_(c), user_(user) {}
   ~H2Session() = default;
   void count_frames(base::Slice bytes);
+  bool in_data() const { return !in_block_ && head_size_ == 0 && head_[3] == 0; }
+  int64_t frame_since() const { return head_size_ || skip_ ? frame_ns_ : 0; }
+  size_t frame_size() const { return size_t(head_[0]) << 16 | size_t(head_[1]) << 8 | head_[2]; }
   void spend_reset();
   bool say_settings(base::Slice frame, Output* out);
   void enough(const char* why);  // which goes into GOAWAY's debug data, too
@@ -228,9 +234,9 @@ class H2Session {
   int64_t useless_ = 0;     // frames of this feed, less what they brought
   // Where in the frames the input is.
   size_t skip_ = 24;        // of the preface, or of a frame's payload
-  uint8_t head_[9], head_size_ = 0;
+  uint8_t head_[9] = {}, head_size_ = 0;
   bool in_block_ = false, last_of_block_ = false;  // a header block; the frame that ends it
-  int64_t block_ns_ = 0;    // when that began
+  int64_t block_ns_ = 0, frame_ns_ = 0;  // when that began, and the frame
   bool said_last_ = false;  // in a GOAWAY: no further streams
   bool said_all_ = false;   // a GOAWAY for a fault has been framed: nothing follows it
   size_t streams_ = 0, waiting_ = 0;

@@ -16,9 +16,10 @@ namespace zcrpc::json {
 struct PrintOptions {
   bool enum_numbers = false;  // enums as numbers
   bool proto_names = false;   // names as in the .proto file instead of lowerCamel ones
-  bool pretty = false;        // lines and two spaces a level, of these at most 1 MiB and 16 times the message
+  bool pretty = false;        // lines and two spaces a level, of these at most 1 MiB and 16 times the message, or the source if that is less
   bool redact = false;        // "[REDACTED]" for fields marked debug_redact
-  size_t room = 0;            // how long it becomes, about; 0: by the length of the message
+  size_t source = 0;          // bytes of text that the message was made of: about as long it becomes; 0: by the length of the message
+  size_t budget = 0;          // bytes that the index and the Anys in it may take; 0: as many as an index of the message's bytes
   uint32_t max_depth = 200;   // messages within messages; views are at most as deep as their decoder allowed
 };
 

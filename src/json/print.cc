@@ -41,8 +41,9 @@ base::Status Printer::run(View v, const Message* type, base::String* to) {
     type = schema::type_of(v);
     start(v);
     const size_t size = schema::index_of(v)->input_len;
-    out_.expect(o_.room ? o_.room : size * 3 / 2 + 64);
-    out_.indent_for(size);
+    out_.expect(o_.source ? o_.source : size * 3 / 2 + 64);
+    out_.indent_for(o_.source && o_.source < size ? o_.source : size);
+    anys_ = view::AnyBudget(v, o_.budget);
   }
   bool good = message(v, type);
   if (good && out_.ok() && to->ok()) {

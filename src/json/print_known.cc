@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "json/printer.h"
-#include "view/view.h"
 
 namespace zcrpc::json {
 
@@ -168,9 +167,8 @@ bool Printer::any(View v, const Message* type) {
   const Message* inner = type->schema->message(url.text().substr(slash + 1));
   if (!inner) return fail("the schema has no type of that Any");
   base::Arena arena;
-  view::Limits limits;
-  limits.max_depth = o_.max_depth - depth_;
-  auto decoded = view::decode(inner, bytes, false, limits, &arena);
+  const view::AnyBudget before = anys_;
+  auto decoded = anys_.take(inner, bytes, o_.max_depth - depth_, &arena);
   if (!decoded.ok()) {
     if (status_.ok()) status_ = schema::with_path(decoded.take_status(), at_);
     return false;
@@ -181,6 +179,7 @@ bool Printer::any(View v, const Message* type) {
   input_ = input;
   index_ = index;
   safe_ = safe;
+  anys_ = before;
   return good;
 }
 

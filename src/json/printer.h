@@ -6,6 +6,7 @@
 #include "json/out.h"
 #include "json/time.h"
 #include "schema/path.h"
+#include "view/view.h"
 
 namespace zcrpc::json {
 
@@ -105,6 +106,7 @@ class Printer {
   const uint8_t* safe_ = nullptr;   // the last place of the input from which 32 bytes may be read
   const uint8_t* index_ = nullptr;
   schema::Step* at_ = nullptr;
+  view::AnyBudget anys_;
   uint32_t depth_ = 0;
   uint32_t indent_ = 0;
   base::Status status_;

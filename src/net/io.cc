@@ -1,7 +1,9 @@
 #include "net/io.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -39,6 +41,11 @@ constexpr Io kSystem = {
           m.msg_iov = const_cast<iovec*>(v);
           m.msg_iovlen = count;
           return result(::sendmsg(fd, &m, MSG_NOSIGNAL));
+        },
+    .unsent =
+        [](void*, int fd) -> int64_t {
+          int n = 0;
+          return ::ioctl(fd, SIOCOUTQ, &n) < 0 ? -errno : n;
         },
     .close = [](void*, int fd) { ::close(fd); },
     .epoll_create = [](void*) { return result(::epoll_create1(EPOLL_CLOEXEC)); },

@@ -28,6 +28,7 @@ struct Io {
   int64_t (*recv)(void* user, int fd, void* p, size_t n);
   int64_t (*send)(void* user, int fd, const void* p, size_t n);
   int64_t (*sendv)(void* user, int fd, const iovec* v, size_t count);  // at most IOV_MAX
+  int64_t (*unsent)(void* user, int fd);                     // bytes of a stream that its peer's side has not taken yet
   void (*close)(void* user, int fd);
   // Waiting.
   int (*epoll_create)(void* user);

@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/tcp.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <iterator>
@@ -188,6 +192,17 @@ void remove_path(const Address& bound, const PathId& ours) {
   if (ours.inode && path_id(bound) == ours) ::unlink(bound.of.local.sun_path);
 }
 
+void keep_alive(const Io* io, int fd, int64_t idle_ms, int64_t timeout_ms) {
+  constexpr int on = 1, probes = 4;
+  // Seconds, as far as the kernel takes them.
+  auto seconds = [](int64_t ms) { return int(std::clamp<int64_t>((ms + 999) / 1000, 1, 32767)); };
+  const int idle = seconds(idle_ms), every = seconds(timeout_ms / probes);
+  (void)io->setsockopt(io->user, fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  (void)io->setsockopt(io->user, fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  (void)io->setsockopt(io->user, fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
+  (void)io->setsockopt(io->user, fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 bool bar_listener(const Io* io, int fd) {
   // Of a local socket what is queued can be accepted behind this; of a TCP socket it would be reset.
   int family = 0;
@@ -207,11 +222,33 @@ bool bar_listener(const Io* io, int fd) {
   return io->setsockopt(io->user, fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) >= 0;
 }
 
-int64_t round_trip_ns(const Io* io, int fd) {
-  tcp_info info{};
-  socklen_t n = sizeof info;
-  if (io->getsockopt(io->user, fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0) return 0;
-  return info.tcpi_min_rtt == UINT32_MAX ? 0 : int64_t(info.tcpi_min_rtt) * 1000;
+Connecting connecting(const Io* io, int fd) {
+  Address a;
+  a.size = sizeof a.of;
+  if (io->getsockname(io->user, fd, &a.of.any, &a.size) < 0 || a.of.any.sa_family == AF_UNIX) return Connecting::kNobody;
+  bool v6 = a.of.any.sa_family == AF_INET6;
+  // What ss(8) does. Needs no privilege; half a handshake is not a socket yet, so nothing else tells of it.
+  constexpr uint32_t kSynReceived = 3;
+  struct {
+    nlmsghdr head;
+    inet_diag_req_v2 what;
+  } ask{};
+  ask.head.nlmsg_len = sizeof ask;
+  ask.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  ask.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  ask.what.sdiag_family = uint8_t(a.of.any.sa_family);
+  ask.what.sdiag_protocol = IPPROTO_TCP;
+  ask.what.idiag_states = 1u << kSynReceived;
+  ask.what.id.idiag_sport = v6 ? a.of.v6.sin6_port : a.of.v4.sin_port;
+  nlmsghdr first{};  // the first of the answer says it all
+  if (int s = io->socket(io->user, AF_NETLINK, SOCK_DGRAM, NETLINK_SOCK_DIAG); s >= 0) {
+    bool told = io->send(io->user, s, &ask, sizeof ask) >= 0 && io->recv(io->user, s, &first, sizeof first) >= int64_t(sizeof first);
+    io->close(io->user, s);
+    if (told && first.nlmsg_type == SOCK_DIAG_BY_FAMILY) return Connecting::kSomebody;
+    if (told && first.nlmsg_type == NLMSG_DONE) return Connecting::kNobody;
+  }
+  bool here = v6 ? IN6_IS_ADDR_LOOPBACK(&a.of.v6.sin6_addr) : ntohl(a.of.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+  return here ? Connecting::kNobody : Connecting::kUnknown;
 }
 
 Status Listener::open(Loop* l, int fd, bool shared, void (*accepted)(void*, int, const Address&), void* user) {

@@ -48,12 +48,18 @@ PathId path_id(const Address& bound);
 // Removes the file, if it is still that one, and not a successor's.
 void remove_path(const Address& bound, const PathId& ours);
 
+// What is accepted from it is asked by the kernel whether it is still there, behind so long without a packet, and has ended when nothing
+// has come for as long as timeout_ms then. A local socket needs none.
+void keep_alive(const Io* io, int fd, int64_t idle_ms, int64_t timeout_ms);
+
 // From now on nobody new can begin to connect, and those who have begun are still to be accepted: what makes the close of a
 // listener that nobody else has lose no connection. A client whose first packet is left without an answer says it again after a
 // second, and finds the port closed then; of a local socket it is refused at once. False: the system cannot.
 bool bar_listener(const Io* io, int fd);
-// The shortest round trip that the kernel has seen on a TCP connection; 0: none yet.
-int64_t round_trip_ns(const Io* io, int fd);
+// Whether somebody is in the middle of a handshake with that listener's port: has said SYN, and not ACK yet. kUnknown: the system
+// does not tell; of what only this machine can connect to, kNobody is told then, since such handshakes take no time.
+enum class Connecting : uint8_t { kNobody, kSomebody, kUnknown };
+Connecting connecting(const Io* io, int fd);
 
 // Accepts inside a loop. When the process or the system is out of descriptors or memory it pauses for 100 ms.
 class Listener {

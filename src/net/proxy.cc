@@ -156,6 +156,7 @@ class ProxyStream final : public Stream {
     return io_->sendv(io_->user, fd_, v, count);
   }
   bool wants_write() const override { return inner_ && inner_->wants_write(); }
+  bool opening() const override { return inner_ ? inner_->opening() : header_.begun() && header_.wants() > 0; }
   void shutdown() override {
     if (inner_) inner_->shutdown();
   }

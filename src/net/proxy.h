@@ -15,6 +15,7 @@ class ProxyHeader {
 
   // How many bytes to receive next into `room`, never more than the header still has; 0: it is complete.
   size_t wants() const { return wants_; }
+  bool begun() const { return size_ > 0; }
   uint8_t* room() { return bytes_ + size_; }
   // n of them have come. invalid_argument: this is no header, and why.
   base::Status came(size_t n);

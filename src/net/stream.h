@@ -33,6 +33,8 @@ class Stream {
   virtual int64_t sendv(const iovec* v, size_t count) = 0;
   // It has bytes of its own for the socket, which took no more: recv again once it is writable.
   virtual bool wants_write() const = 0;
+  // The peer has begun to speak, and what comes before its first bytes for us, a handshake, has not ended.
+  virtual bool opening() const = 0;
   // Tells the peer that nothing more will come. Once; what it cannot say at once stays unsaid.
   virtual void shutdown() = 0;
 

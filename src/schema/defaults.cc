@@ -1,10 +1,10 @@
 // Default values, which descriptors carry as text.
 #include <bit>
 #include <charconv>
-#include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "base/decimal.h"
 #include "base/utf8.h"
 #include "schema/builder.h"
 
@@ -26,7 +26,6 @@ bool integer(std::string_view s, uint64_t* bits) {
   return true;
 }
 
-// A number that does not fit is what strtod makes of it: infinity or zero.
 template <class T>
 bool floating(std::string_view s, T* v) {
   constexpr T kInfinity = std::numeric_limits<T>::infinity();
@@ -38,16 +37,7 @@ bool floating(std::string_view s, T* v) {
     *v = std::numeric_limits<T>::quiet_NaN();
     return true;
   }
-  size_t digits = s.starts_with('-') ? 1 : 0;  // from_chars knows words too: those above are all we take
-  if (digits >= s.size() || (s[digits] != '.' && (s[digits] < '0' || s[digits] > '9'))) return false;
-  auto r = std::from_chars(s.data(), s.data() + s.size(), *v);
-  if (r.ptr != s.data() + s.size()) return false;
-  if (r.ec == std::errc::result_out_of_range) {
-    bool tiny = s.find("e-") != s.npos || s.find("E-") != s.npos || s.substr(digits).starts_with("0.") || s[digits] == '.';
-    *v = std::copysign(tiny ? T(0) : kInfinity, digits ? T(-1) : T(1));
-    return true;
-  }
-  return r.ec == std::errc();
+  return base::read_decimal(s, v);
 }
 
 int hex(char c) {

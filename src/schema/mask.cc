@@ -60,7 +60,7 @@ MaskNode* reach(MaskNode* n, const Field* f, base::Arena* arena) {
   if (at != n->rows + n->count && (*at)->field == f) return *at;
   auto place = size_t(at - n->rows);
   if (n->count == n->capacity) {
-    uint32_t capacity = n->capacity ? n->capacity * 2 : 4;
+    uint32_t capacity = n->capacity ? n->capacity * 2 : 1;
     auto** rows = arena->array<MaskNode*>(capacity);
     if (!rows) return nullptr;
     std::copy(n->rows, n->rows + n->count, rows);

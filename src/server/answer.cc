@@ -86,14 +86,16 @@ void ServerCall::drop_reply() {
 
 // What the handler did wrong is for the log, not for the peer. [any]
 Status ServerCall::bad_reply(const Status& s) {
-  worker_->log().format(base::LogLevel::kError, "%.*s: the reply: %s%s%s", int(request_.path().size()), request_.path().data(), s.path(),
+  std::string_view path = logged_path();
+  worker_->log().format(base::LogLevel::kError, "%.*s: the reply: %s%s%s", int(path.size()), path.data(), s.path(),
                         *s.path() ? ": " : "", *s.message() ? s.message() : base::code_name(s.code()));
   return Status(s.code() == Code::kResourceExhausted ? Code::kResourceExhausted : Code::kInternal, "");
 }
 
 // What the application did not write itself, the error of a call downstream say, is for the log likewise. [any]
 Status ServerCall::unspoken(const Status& s) {
-  worker_->log().format(base::LogLevel::kError, "%.*s: answered with %s%s%s%s%s", int(request_.path().size()), request_.path().data(), base::code_name(s.code()),
+  std::string_view path = logged_path();
+  worker_->log().format(base::LogLevel::kError, "%.*s: answered with %s%s%s%s%s", int(path.size()), path.data(), base::code_name(s.code()),
                         *s.path() || *s.message() ? "; the cause: " : "", s.path(), *s.path() && *s.message() ? ": " : "", s.message());
   return Status(s.code() >= Code::kPending ? Code::kInternal : s.code(), "");
 }
@@ -143,7 +145,9 @@ Status ServerCall::print_reply() {
   }
   auto v = view::decode(method->output, bytes, false, route_->decode, &arena_);
   if (!v.ok()) return v.take_status();
-  ZCRPC_TRY(json::print(*v, method->output, {}, &json_));
+  json::PrintOptions options;
+  options.budget = route_->decode.max_index;  // Anys are within the method's limit
+  ZCRPC_TRY(json::print(*v, method->output, options, &json_));
   return pieces_.push({json_.slice(), nullptr}) ? Status() : Status::no_memory();
 }
 

@@ -104,6 +104,7 @@ void ServerCall::begin(Connection* conn) {
   request_.set_http2(http2_);
   request_.keep_all(worker_->server()->routes().special(Routes::kPlain) != nullptr);
   begun_ns_ = worker_->loop()->now();
+  unread_ns_ = conn->unread_ns(begun_ns_);
   std::string_view peer = conn->peer();
   peer_size_ = uint8_t(peer.size());
   memcpy(peer_, peer.data(), peer.size());
@@ -211,13 +212,21 @@ void ServerCall::expect_progress() {
   const Config& config = worker_->config();
   int64_t rate = state_ == State::kAnswered ? config.body_rate : config.stall_rate;
   stall_due_ns_ = worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs;
-  gone_goal_ = h2.gone() + std::min<uint64_t>(stream_out_ ? untaken() : conn_->pending(this), uint64_t(std::max<int64_t>(rate * config.stall_ms / 1000, 1)));
-  all_goal_ = conn_->gone() + (gone_goal_ - h2.gone());
+  gone_goal_ = h2.gone() + std::min<uint64_t>(stream_out_ ? untaken() : conn_->pending(this), Config::least(rate, config.stall_ms));
+  expect_turn(gone_goal_ - h2.gone());
+}
+
+void ServerCall::expect_turn(uint64_t due) {
+  all_goal_ = conn_->gone() + due;
+  put_out_ = conn_->put_out();
 }
 
 // What its client's windows let go, and waits all the same, waits for the connection, and its neighbours there. Where only the
-// connection's window holds it back, it is their turn in that: what all of them took together counts.
-bool ServerCall::waits_its_turn() const { return conn_->lags(this) || (!conn_->holds(this) && conn_->gone() >= all_goal_); }
+// connection's window holds it back, it is their turn in that: what all of them took together counts. And who has not yet got what was put out
+// when the time began, since much lies in the system, cannot give its window back.
+bool ServerCall::waits_its_turn() const {
+  return conn_->lags(this) || (!conn_->holds(this) && conn_->gone() >= all_goal_) || conn_->arrived() < put_out_;
+}
 
 bool ServerCall::stalls(int64_t now) {
   if (!stall_due_ns_ || now < stall_due_ns_) return false;
@@ -252,8 +261,10 @@ void ServerCall::cut(const char* why) {
 }
 
 void ServerCall::log_not_taken() const {
-  worker_->log().format(base::LogLevel::kInfo, "%.*s: %.*s: the client takes too little of its answer (ZCRPC_SERVER_STALL_TIMEOUT is %lld ms); %zu bytes wait", int(peer_size_),
-                        peer_, int(request_.path().size()), request_.path().data(), static_cast<long long>(worker_->config().stall_ms), stream_out_ ? untaken() : conn_->pending(this));
+  unsigned long long n = worker_->server()->tell(Server::kNotTaken, worker_->loop()->now());
+  std::string_view path = logged_path();
+  if (n) worker_->log().format(base::LogLevel::kInfo, "%.*s: %.*s: the client takes too little of its answer (ZCRPC_SERVER_STALL_TIMEOUT is %lld ms); %zu bytes wait; %llu cut so",
+                               int(peer_size_), peer_, int(path.size()), path.data(), static_cast<long long>(worker_->config().stall_ms), stream_out_ ? untaken() : conn_->pending(this), n);
 }
 
 // ---- places
@@ -290,10 +301,11 @@ void ServerCall::on_timer() {
   if (lingering_) {
     if (!conn_) return;
     // Clients that are still sending take a reset for a failure, whatever its code: curl 7.88, nginx.
-    int64_t now = worker_->loop()->now();
-    if (dropped_ == dropped_seen_ || now >= linger_due_ns_) return conn_->reset(this, http::kH2NoError);
+    int64_t now = worker_->loop()->now(), more = worker_->config().reset_ms * net::Timers::kNsPerMs;
+    if (!conn_->reads()) linger_due_ns_ += more;
+    else if (dropped_ == dropped_seen_ || now >= linger_due_ns_) return conn_->reset(this, http::kH2NoError);
     dropped_seen_ = dropped_;
-    worker_->loop()->set_timer(&timer_, now + worker_->config().reset_ms * net::Timers::kNsPerMs);
+    worker_->loop()->set_timer(&timer_, now + more);
     return;
   }
   if (state_ == State::kAnswered && !stream_out_) return answer_not_taken();
@@ -301,10 +313,10 @@ void ServerCall::on_timer() {
     // The end was decided long ago, and the peer has not taken what comes before it. One that goes on taking is waited for.
     if (!conn_ || cut_ || (http2_ && h2.sent())) return;
     const Config& config = worker_->config();
-    size_t left = untaken(), due = size_t(std::max<int64_t>(config.body_rate * config.stall_ms / 1000, 1));
+    size_t left = untaken(), due = Config::least(config.body_rate, config.stall_ms);
     if (!ours_ && !(deadline_ns_ && late()) && (left + due <= left_seen_ || waits_its_turn())) {
       left_seen_ = left;
-      all_goal_ = conn_->gone() + due;
+      expect_turn(due);
       worker_->loop()->set_timer(&timer_, worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs);
       return;
     }
@@ -487,7 +499,8 @@ void ServerCall::call_handler() {
 
 // Its text is for the log alone.
 void ServerCall::log_thrown(const char* who, std::string_view what) const {
-  worker_->log().format(base::LogLevel::kError, "%.*s: the %s threw: %.*s", int(request_.path().size()), request_.path().data(), who, int(what.size()), what.data());
+  std::string_view path = logged_path();
+  worker_->log().format(base::LogLevel::kError, "%.*s: the %s threw: %.*s", int(path.size()), path.data(), who, int(what.size()), what.data());
 }
 
 void ServerCall::threw(rpc::Call* call, std::string_view what) {

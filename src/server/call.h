@@ -52,6 +52,7 @@ class ServerCall : public rpc::Call {
   State state() const { return state_; }
   Connection* connection() const { return conn_; }
   rpc::Request& request() { return request_; }
+  std::string_view logged_path() const { return request_.path().substr(0, 200); }
   rpc::Reply& reply() { return reply_; }
   std::span<const base::Piece> pieces() const { return {pieces_.data(), pieces_.size()}; }
   // For HTTP/2, whose answers have to last.
@@ -73,6 +74,8 @@ class ServerCall : public rpc::Call {
     (void)pump();
   }
   bool streams_out() const { return stream_out_; }
+  // So much of all answers waits that its handler is told of no room; or no more.
+  void crowd(bool yes);
   // HTTP/2: behind a flush that left something of an answer here.
   void watch_answer();
   void unwatch_answer() { stall_due_ns_ = 0; }  // nothing waits
@@ -87,6 +90,8 @@ class ServerCall : public rpc::Call {
   bool is_finished() const { return finished_.load(std::memory_order_relaxed); }
   size_t queued() const { return stream_->queued.load(std::memory_order_relaxed); }
   int64_t begun_ns() const { return begun_ns_; }
+  // Its connection's, when it began.
+  int64_t unread_ns() const { return unread_ns_; }
   // The connection that counts it among its calls is no more.
   void orphaned();
   // HTTP/2: our side has ended and the peer's has not: what still comes is dropped, within bounds, and if the end does not come a
@@ -140,6 +145,7 @@ class ServerCall : public rpc::Call {
   static bool before_done(rpc::Event* e);
   void on_timer();
   void expect_progress();
+  void expect_turn(uint64_t due);
   bool waits_its_turn() const;
   bool stalls(int64_t now);            // what waits for the client has waited long enough
   void answer_not_taken();
@@ -247,7 +253,7 @@ class ServerCall : public rpc::Call {
   bool reply_given_ = false;           // by an operation: the message is reply_bytes_ or reply_buffer_, not the encoder's
   base::Buffer* reply_buffer_ = nullptr;
   base::Vec<uint8_t> reply_bytes_;
-  int64_t begun_ns_ = 0, deadline_ns_ = 0;  // 0: none
+  int64_t begun_ns_ = 0, unread_ns_ = 0, deadline_ns_ = 0;  // 0: none
   int64_t grace_ns_ = 0;                    // until an answer tells that it has passed
   int64_t handled_ns_ = 0, finished_ns_ = 0;  // of a watched call: when its handler got it, and ended it
   int64_t heard_ns_ = 0, ended_ns_ = 0;  // when a stream's last message came or went; when a watched call ended
@@ -276,6 +282,7 @@ class ServerCall : public rpc::Call {
   size_t left_seen_ = 0;               // untaken() when the timer was set
   int64_t stall_due_ns_ = 0;           // until when something of what waits has to leave; 0: nothing waits, or the stream has ended
   uint64_t all_goal_ = 0;              // of the connection's bodies: so much has to have gone
+  int64_t put_out_ = 0;                // of the connection, when that was set
   uint64_t gone_goal_ = 0;             // of h2: so much
   size_t counted_out_ = 0;             // of what is queued, by the connection
   // Of answers: what the head of a stream tells, and whether messages go as they are all the same.

@@ -76,6 +76,9 @@ struct Config {
   size_t high_water = 256 << 10;           // bytes of output above which nothing is read
   size_t pipelined = 64 << 10;             // bytes of HTTP/1.1 requests that wait their turn, or a read credit
   size_t held = 4 << 20;                   // bytes of a connection's streams that wait for read credits
+
+  // What a rate in bytes a second asks for in so many ms; never nothing.
+  static uint64_t least(int64_t rate, int64_t ms) { return rate * ms < 1000 ? 1 : uint64_t(rate * ms / 1000); }
 };
 
 }  // namespace zcrpc::server

@@ -166,6 +166,8 @@ void Connection::receive() {
     if (n == -EINTR) continue;
     clogged_ = n == -EAGAIN && in && in->wants_write();
     if (n == -EAGAIN) {
+      // Its handshake may have ended with this.
+      if (in && draining_ && protocol_ == Protocol::kUnknown && quiet()) [[unlikely]] await_request();
       if (in && (in->wants_write() != writing_ || listening_ == clogged_)) flush_later();
       return;
     }
@@ -315,6 +317,7 @@ void Connection::flush() {
       send();
     } while (!dead_ && out_.empty() && h2_->wants_flush());
     if (!dead_ && h2_->waiting() && std::exchange(handed_, false)) watch_answers();
+    if (!dead_) look_at_crowd();
     if (!dead_ && parked_ > 0) [[unlikely]] go_on();
   } else {
     send();
@@ -359,16 +362,26 @@ void Connection::send() {
     if (n < 0) return close();
     out_.sent(size_t(n));
     rpc::Counters::add(worker_->counters().bytes_out, uint64_t(n));
-    sent_ += uint64_t(n);
+    sent_ += n;
     if (size_t(n) < offered) return;  // full: no need to be told
   }
+}
+
+// A socket is called writable when a third of its buffer is free, and those may be megabytes: what the peer takes of them shows here.
+// With TLS between it is its bytes, somewhat more than ours.
+int64_t Connection::in_system() const {
+  if (local_) return 0;
+  const net::Io* io = worker_->loop()->io();
+  return std::max<int64_t>(io->unsent(io->user, handler_.fd), 0);
 }
 
 // Something waits, and goes on waiting: by then all of it has to have gone that is there now, or as much as the slowest take.
 void Connection::watch_output(int64_t now) {
   const Config& config = worker_->config();
   stalled_ns_ = later(now, config.stall_ms);
-  stall_goal_ = sent_ + std::min<uint64_t>(out_.size(), uint64_t(std::max<int64_t>(config.stall_rate * config.stall_ms / 1000, 1)));
+  const int64_t due = int64_t(Config::least(config.stall_rate, config.stall_ms)), all = put_out();
+  sent_goal_ = std::min(all, sent_ + due);
+  stall_goal_ = std::min(all, arrived() + due);
   expect_by(stalled_ns_);
 }
 
@@ -401,7 +414,11 @@ bool Connection::update_interest() {
     resume_ = true;
     expect_by(worker_->loop()->now());
   }
-  if (read && !reading_) resumed_ns_ = worker_->loop()->now();
+  if (int64_t now = worker_->loop()->now(); read != reading_) {
+    (read ? resumed_ns_ : paused_ns_) = now;
+    if (read) unread_ns_ += now - paused_ns_;
+    if (read && linger_due_ns_ && !ending_) expect_by(linger_due_ns_ += now - paused_ns_);
+  }
   reading_ = read;
   writing_ = write;
   listening_ = listen;
@@ -420,18 +437,18 @@ void Connection::reset(ServerCall* c, uint32_t code) {
     // The answers before it still go out; that this one is cut, the connection's end says.
     linger_due_ns_ = later(worker_->loop()->now(), worker_->config().linger_ms);
     expect_by(linger_due_ns_);
-    cut_left_ = out_.size();
+    expect_the_rest();
     end_when_sent();
   }
 }
 
+void Connection::expect_the_rest() { cut_goal_ = arrived() + int64_t(Config::least(worker_->config().body_rate, worker_->config().linger_ms)); }
+
 // What was sent before a cut is waited for while the peer goes on taking it.
 bool Connection::takes_the_rest(int64_t now) {
-  const Config& config = worker_->config();
-  size_t due = size_t(std::max<int64_t>(config.body_rate * config.linger_ms / 1000, 1));
-  if (!ending_ || shut_ || out_.size() + due > cut_left_) return false;
-  cut_left_ = out_.size();
-  linger_due_ns_ = later(now, config.linger_ms);
+  if (!ending_ || shut_ || arrived() < cut_goal_) return false;
+  expect_the_rest();
+  linger_due_ns_ = later(now, worker_->config().linger_ms);
   return true;
 }
 
@@ -444,10 +461,16 @@ void Connection::drain() {
     ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_ping_ms);
     expect_by(ping_due_ns_);
     flush_later();
-  } else if (quiet()) {  // its first, or next, request may be under way
-    ping_due_ns_ = later(worker_->loop()->now(), worker_->config().drain_quiet_ms);
-    expect_by(ping_due_ns_);
+  } else if (quiet()) {
+    await_request();
   }
+}
+
+// While draining: one may be under way. Whoever has just come has something to ask, and takes a round trip for it if there was a handshake.
+void Connection::await_request() {
+  const Config& config = worker_->config();
+  ping_due_ns_ = later(worker_->loop()->now(), protocol_ == Protocol::kUnknown ? config.drain_ping_ms : config.drain_quiet_ms);
+  expect_by(ping_due_ns_);
 }
 
 // Its time is over: as drain(), but an idle HTTP/1.1 connection stays until the answer to its next request, since a proxy
@@ -516,11 +539,10 @@ void Connection::on_timer() {
   if (std::exchange(resume_, false)) ready(EPOLLIN);
   if (dead_) return;
   int64_t now = worker_->loop()->now();
-  // A socket is called writable when a third of its buffer is free: who reads slowly frees less than that in the time.
   if (stalled_ns_ && now >= stalled_ns_) {
     send();
     if (dead_) return;
-    if (sent_ >= stall_goal_) watch_output(now);
+    if (sent_ >= sent_goal_ || arrived() >= stall_goal_) watch_output(now);
     flush();
     if (dead_) return;
   }
@@ -541,8 +563,12 @@ void Connection::log_broken_http2() const {
 bool Connection::alive(int64_t now, int64_t* due) {
   const Config& config = worker_->config();
   if (config.keepalive_ms < 0) return true;
-  if (heard_ns_ >= asked_ns_) asked_ns_ = 0;
-  int64_t by = later(asked_ns_ ? asked_ns_ : heard_ns_, asked_ns_ ? config.keepalive_timeout_ms : config.keepalive_ms);
+  // Who is not read cannot answer, and a frame that drips says no more than silence.
+  int64_t heard = heard_ns_;
+  if (int64_t since = std::max(h2_->data_since(), resumed_ns_); h2_->data_since() && int64_t(h2_->data_came()) < (now - since) / kMs * config.body_rate / 1000) heard = since;
+  heard = reading_ ? std::max(heard, resumed_ns_) : now;
+  if (heard >= asked_ns_) asked_ns_ = 0;
+  int64_t by = later(asked_ns_ ? asked_ns_ : heard, asked_ns_ ? config.keepalive_timeout_ms : config.keepalive_ms);
   if (now >= by && asked_ns_) {
     log_cut("no answer to a ping", config.keepalive_timeout_ms, "KEEPALIVE_TIMEOUT");
     close();
@@ -570,14 +596,15 @@ void Connection::count_request() {
   }
 }
 
-void Connection::log_slow(ServerCall* c, int64_t now) const {
+void Connection::log_slow(ServerCall* c, int64_t ms) const {
   const Config& config = worker_->config();
-  std::string_view path = c->request().path();
+  unsigned long long n = worker_->server()->tell(Server::kSlowBody, worker_->loop()->now());
+  if (n == 0) return;
+  std::string_view path = c->logged_path();
   worker_->loop()->log().format(base::LogLevel::kInfo,
-                                "%.*s: cut: %.*s: %llu bytes of a body in %lld ms (ZCRPC_SERVER_BODY_TIMEOUT %lld ms, then ZCRPC_SERVER_MIN_RATE %lld bytes a second)",
-                                int(peer_size_), peer_, int(std::min<size_t>(path.size(), 200)), path.data(), static_cast<unsigned long long>(c->body_bytes()),
-                                static_cast<long long>((now - c->begun_ns()) / kMs), static_cast<long long>(config.body_grace_ms),
-                                static_cast<long long>(config.body_rate));
+                                "%.*s: cut: %.*s: %llu bytes of a body in %lld ms (ZCRPC_SERVER_BODY_TIMEOUT %lld ms, then ZCRPC_SERVER_MIN_RATE %lld bytes a second); %llu cut so",
+                                int(peer_size_), peer_, int(path.size()), path.data(), static_cast<unsigned long long>(c->body_bytes()), static_cast<long long>(ms),
+                                static_cast<long long>(config.body_grace_ms), static_cast<long long>(config.body_rate), n);
 }
 
 // What is late ends; what is not says when to look again.
@@ -590,7 +617,7 @@ int64_t Connection::check(int64_t now) {
     due_next = std::min(due_next, due);
     return false;
   };
-  if (late(linger_due_ns_) && !takes_the_rest(now)) {
+  if ((reading_ || ending_) && late(linger_due_ns_) && !takes_the_rest(now)) {
     if (!ending_) log_cut("a request that was answered early went on", config.dropped_ms, "REST_TIMEOUT");
     else if (!shut_) log_cut("too little was taken of what was sent before the end", config.linger_ms, "LINGER");
     close();
@@ -605,10 +632,10 @@ int64_t Connection::check(int64_t now) {
   // head_due_ns_ is 0 from the first head on, so that a connection of which only an empty line has come is not settled.
   bool settled = protocol_ == Protocol::kHttp2 ? saw_settings_ : protocol_ == Protocol::kHttp1 && !parser_.in_head() && head_due_ns_ == 0;
   int64_t head_due = settled ? 0 : head_due_ns_;
-  // The rest of a header block may have come, and lie in the socket while nothing is read.
+  // The rest of a frame, or of a header block, may have come, and lie in the socket while nothing is read.
   if (int64_t since = h2_ && settled ? h2_->head_since() : 0) head_due = later(reading_ ? std::max(since, resumed_ns_) : now, config.head_ms);
   if (late(head_due)) {
-    const char* why = h2_ ? settled ? "no whole header block" : "no SETTINGS" : protocol_ == Protocol::kHttp1 || seen_ ? "no whole head" : stream_ ? "no handshake, or nothing behind it" : "no byte";
+    const char* why = h2_ ? settled ? "no whole frame or header block" : "no SETTINGS" : protocol_ == Protocol::kHttp1 || seen_ ? "no whole head" : stream_ ? "no handshake, or nothing behind it" : "no byte";
     log_cut(why, config.head_ms, "HEAD_TIMEOUT");
     if (h2_) h2_->goaway(settled ? http::kH2EnhanceYourCalm : http::kH2SettingsTimeout);
     if (protocol_ == Protocol::kHttp1) bare_http1(408);
@@ -645,18 +672,15 @@ int64_t Connection::check(int64_t now) {
   due_next = std::min(due_next, later(now, config.idle_ms));
   for (ServerCall* c = calls_; c;) {
     ServerCall* following = c->next;
-    if (c->is_parked()) {
-      c = following;
-      continue;
-    }
-    if (c->state() == ServerCall::State::kBody && now - c->begun_ns() >= config.body_grace_ms * kMs) {
-      int64_t ms = (now - c->begun_ns()) / kMs;
-      if (int64_t(c->body_bytes()) < ms * config.body_rate / 1000) {
-        log_slow(c, now);
+    if (c->state() == ServerCall::State::kBody && !c->is_parked()) {
+      int64_t begun = c->begun_ns() + unread_ns(now) - c->unread_ns(), ms = (now - begun) / kMs;
+      if (now - begun >= config.body_grace_ms * kMs && int64_t(c->body_bytes()) < ms * config.body_rate / 1000) {
+        log_slow(c, ms);
         c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));
+      } else {
+        due_next = std::min(due_next, std::max(later(begun, config.body_grace_ms), now + 1000 * kMs));
       }
     }
-    if (c->state() == ServerCall::State::kBody) due_next = std::min(due_next, std::max(later(c->begun_ns(), config.body_grace_ms), now + 1000 * kMs));
     c = following;
   }
   return due_next;

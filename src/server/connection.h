@@ -59,8 +59,14 @@ class Connection {
   // What waits of a call is held back by its own window (over HTTP/1.1: by nothing else); bytes of all bodies that have left.
   bool holds(const ServerCall* c) const { return !h2_ || h2_->held(&c->h2); }
   uint64_t gone() const { return h2_ ? h2_->gone() : 0; }
+  // Bytes that have been put out; and of them those that have arrived, as far as the system knows.
+  int64_t put_out() const { return sent_ + int64_t(out_.size()); }
+  int64_t arrived() const { return sent_ - in_system(); }
   // That too much waits, and not of one call alone, of which own bytes do.
   bool overflows(size_t own) const;
+  // From the same quarter on handlers of streams that ask are told of no room, until half of that is left.
+  bool is_crowded() const { return crowded_; }
+  void look_at_crowd();
   void parked(int n) { parked_ += n; }
   // HTTP/2: what was handed over of a call's answer, and has not begun to leave, never will. False: it has begun to.
   bool drop_unsent(ServerCall* c) { return h2_ && h2_->drop_body(&c->h2); }
@@ -75,6 +81,10 @@ class Connection {
   void close();
   // In a child after fork: closes the descriptor, and leaves the rest alone.
   void forget_socket();
+
+  // What comes is taken; for how long it was not, in all.
+  bool reads() const { return reading_; }
+  int64_t unread_ns(int64_t now) const { return unread_ns_ + (reading_ ? 0 : now - paused_ns_); }
 
   Worker* worker() const { return worker_; }
   http::H2Session* h2() const { return h2_; }
@@ -120,22 +130,25 @@ class Connection {
   bool add_cors(ServerCall* c);            // false: no memory
   void flush();
   void send();
+  int64_t in_system() const;               // of what was sent: its peer's side has not got it yet
   void watch_output(int64_t now);
   void end_when_sent();                    // what is queued is the last word
   void shut_down();
+  void expect_the_rest();
   bool takes_the_rest(int64_t now);        // since it was looked at last
   bool update_interest();
   void grow_old();
+  void await_request();
   void count_request();
   void log_cut(const char* why, int64_t ms, const char* option) const;
-  void log_slow(ServerCall* c, int64_t now) const;
+  void log_slow(ServerCall* c, int64_t ms) const;
   void log_broken_http2() const;
   bool alive(int64_t now, int64_t* due);   // false: it was closed
   void on_timer();
   int64_t check(int64_t now);              // when to look again
   bool idle() const { return calls_ == nullptr && held_.empty(); }
-  // Nothing has come yet, or nothing of an HTTP/1.1 request after the last.
-  bool quiet() const { return protocol_ == Protocol::kUnknown ? seen_ == 0 : protocol_ == Protocol::kHttp1 && !current_ && held_.empty() && parser_.between_requests(); }
+  // Nothing has come yet, not even of a handshake, or a handshake alone; or nothing of an HTTP/1.1 request after the last.
+  bool quiet() const { return protocol_ == Protocol::kUnknown ? seen_ == 0 && !(stream_ && stream_->opening()) : protocol_ == Protocol::kHttp1 && !current_ && held_.empty() && parser_.between_requests(); }
 
   // connection_http1.cc
   bool feed_http1(base::Slice bytes);
@@ -193,16 +206,19 @@ class Connection {
   char peer_[net::kAddressText];
   int64_t opened_ns_, active_ns_, age_ns_ = 0, head_due_ns_, stalled_ns_ = 0, linger_due_ns_ = 0, ping_due_ns_ = 0, timer_due_ns_ = 0;
   int64_t heard_ns_ = 0, asked_ns_ = 0;    // the last byte from the peer; when it was asked for one
-  int64_t resumed_ns_ = 0;                 // when what comes was taken again
+  int64_t paused_ns_ = 0, resumed_ns_ = 0; // when what comes was taken no more, and again
+  int64_t unread_ns_ = 0;                  // between the two, in all
   int64_t requests_ = 0;
   ServerCall *calls_ = nullptr, *orphans_ = nullptr;
   size_t running_ = 0;
   size_t held_in_ = 0, most_held_;
-  size_t cut_left_ = 0;                    // of what lay before a cut, when it was looked at last
-  uint64_t sent_ = 0, stall_goal_ = 0;     // bytes that the socket took; that it has to have taken by stalled_ns_
+  int64_t cut_goal_ = 0;                   // of arrived(), by the end of linger_due_ns_
+  int64_t sent_ = 0;                       // bytes that the socket took
+  int64_t sent_goal_ = 0, stall_goal_ = 0; // by stalled_ns_: of those, or of what has arrived
   size_t widened_ = 0;                     // what windows of streams with credits have beyond the first
   compress::Contexts contexts_;            // of messages that are half here
   bool pumps_ = false;                     // a call has something for us at the next flush
+  bool crowded_ = false;
   bool handed_ = false;                    // HTTP/2: a part of an answer was, since the last flush
   bool expected_ = false;                  // likewise: a 100 may be, by a client that has not sent its body yet
   int parked_ = 0;                         // calls that wait until less of answers does

@@ -86,6 +86,7 @@ bool Connection::feed_http2(Slice bytes) {
     end_when_sent();
     return false;
   }
+  // DATA that drips is noticed when the peer is asked for a word: alive.
   if (int64_t since = h2_->head_since()) expect_by(since + worker_->config().head_ms * net::Timers::kNsPerMs);
   return true;
 }
@@ -119,6 +120,12 @@ void Connection::watch_answers() {
 bool Connection::too_much_waits() const { return waiting() > worker_->config().untaken / 4; }
 bool Connection::may_wait(size_t size) const { return !h2_ || waiting() == 0 || waiting() + size <= worker_->config().untaken; }
 bool Connection::overflows(size_t own) const { return h2_ && waiting() > worker_->config().untaken && waiting() > own; }
+
+void Connection::look_at_crowd() {
+  if (!h2_ || (crowded_ ? waiting() > worker_->config().untaken / 8 : !too_much_waits())) return;
+  crowded_ = !crowded_;
+  for (ServerCall* c = calls_; c; c = c->next) c->crowd(crowded_);
+}
 
 // Oldest first. Handlers run in turns only.
 void Connection::go_on() {

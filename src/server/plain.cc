@@ -167,7 +167,8 @@ Status ServerCall::plain_end() const {
   const char* wrong = !stream_->headers_gone.load() ? "a plain request was finished without an answer"
                       : http_->length >= 0 && http_->left ? "an answer's body is shorter than its length" : nullptr;
   if (!wrong) return {};
-  worker_->log().format(base::LogLevel::kError, "%.*s: %s", int(request_.path().size()), request_.path().data(), wrong);
+  std::string_view path = logged_path();
+  worker_->log().format(base::LogLevel::kError, "%.*s: %s", int(path.size()), path.data(), wrong);
   return Status(Code::kInternal, "");
 }
 

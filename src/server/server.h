@@ -55,7 +55,7 @@ class Server {
   void give_places(size_t n) { places_left_.fetch_add(n, std::memory_order_relaxed); }
   // [any] What may happen ten thousand times a second, and is told of once in a while: how often it has, since it was told of
   // last; 0: not now.
-  enum Mishap { kCallRefused, kConnectionRefused, kAcceptFailed, kMishaps };
+  enum Mishap { kCallRefused, kConnectionRefused, kAcceptFailed, kNotTaken, kSlowBody, kMishaps };
   uint64_t tell(Mishap m, int64_t now_ns);
   void worker_stopped_listening();
   // [any] Who serves a call of this process that comes from that loop: the same, if it serves there, else one after the

@@ -176,6 +176,7 @@ void StreamState::recycle() {
   over = false;
   queued.store(0, std::memory_order_relaxed);
   starved.store(false, std::memory_order_relaxed);
+  crowded.store(false, std::memory_order_relaxed);
   headers_gone.store(false, std::memory_order_relaxed);
   for (std::atomic<uint64_t>* n : {&messages_out, &bytes_out, &messages_in, &bytes_in, &size_out}) n->store(0, std::memory_order_relaxed);
   trim(&parts);

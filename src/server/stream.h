@@ -88,6 +88,7 @@ struct StreamState {
   bool over = false;                      // nothing more is taken
   std::atomic<size_t> queued{0};          // bytes that were taken and are not in an Output yet
   std::atomic<bool> starved{false};       // somebody was told that there is no room
+  std::atomic<bool> crowded{false};       // there is none, since so much of the connection's others waits
   std::atomic<bool> headers_gone{false};  // they were sent, or a message was: they are no longer the handler's
   std::atomic<uint64_t> messages_out{0}, bytes_out{0}, messages_in{0}, bytes_in{0}, size_out{0};
   // of the one thread that writes

@@ -21,7 +21,12 @@ constexpr size_t kTextAtOnce = 4096;  // characters of base64 that are decoded b
 bool ServerCall::prepare_stream() {
   if (!stream_ && !(stream_ = base::make_in<StreamState>(worker_->allocator(), worker_->allocator()))) return false;
   stream_->writable.call = stream_->half_close.call = this;
-  stream_->writable.released = [](rpc::Event* e) { static_cast<ServerCall*>(e->call)->stream_->writable_waits = false; };
+  stream_->writable.released = [](rpc::Event* e) {
+    auto* c = static_cast<ServerCall*>(e->call);
+    c->stream_->writable_waits = false;
+    c->tell_room();  // what has gone since it was delivered
+  };
+  stream_->crowded.store(conn_->is_crowded(), std::memory_order_relaxed);
   return true;
 }
 

@@ -91,7 +91,9 @@ Status ServerCall::as_json(Slice bytes) {
   if (!method->output) return Status(Code::kUnimplemented, "this method has no schema here, so it has no JSON");
   auto v = view::decode(method->output, bytes, false, route_->decode, &s.arena);
   if (!v.ok()) return v.take_status();
-  ZCRPC_TRY(json::print(*v, method->output, {}, &s.json));
+  json::PrintOptions options;
+  options.budget = route_->decode.max_index;  // Anys are within the method's limit
+  ZCRPC_TRY(json::print(*v, method->output, options, &s.json));
   return s.parts.push({s.json.slice(), nullptr}) ? Status() : Status::no_memory();
 }
 
@@ -143,11 +145,11 @@ size_t ServerCall::room(const rpc::Call* call) {
   if (!c->stream_out_ || c->finished_.load()) return 0;
   StreamState& s = *c->stream_;
   size_t queued = s.queued.load();
-  if (queued < StreamState::kRoom) return StreamState::kRoom - queued;
+  if (queued < StreamState::kRoom && !s.crowded.load()) return StreamState::kRoom - queued;
   s.starved.store(true);
   // What was taken meanwhile may have gone without a word.
   queued = s.queued.load();
-  if (queued >= StreamState::kRoom / 2 || !s.starved.exchange(false)) return 0;
+  if (queued >= StreamState::kRoom / 2 || s.crowded.load() || !s.starved.exchange(false)) return 0;
   return StreamState::kRoom - queued;
 }
 
@@ -185,7 +187,7 @@ void ServerCall::stream_work() {
 
 void ServerCall::tell_room() {
   StreamState& s = *stream_;
-  if (s.writable_waits || s.ending || !events_) return;  // an interceptor that answers hears of no room
+  if (!conn_ || s.writable_waits || s.ending || !events_ || s.crowded.load()) return;  // an interceptor that answers hears of no room
   size_t queued = s.queued.load();
   if (queued >= StreamState::kRoom / 2 || !s.starved.exchange(false)) return;
   s.writable_waits = true;
@@ -195,10 +197,17 @@ void ServerCall::tell_room() {
   worker_->hub()->push(&s.writable);
 }
 
+void ServerCall::crowd(bool yes) {
+  if (!stream_out_) return;
+  stream_->crowded.store(yes);
+  if (!yes) tell_room();
+}
+
 // What it sends is counted with what waits in HTTP/2, and there is only so much for a connection.
 void ServerCall::count_queued() {
   conn_->count_queued(&counted_out_, stream_->queued.load() - stream_->sending.size());
   if (!finished_.load() && conn_->overflows(counted_out_ + conn_->pending(this))) fail(Status(Code::kResourceExhausted, "too much of earlier answers has not been taken"));
+  conn_->look_at_crowd();
 }
 
 // The head can no longer wait. False: the call has become an error, or the connection an end.
@@ -305,7 +314,7 @@ void ServerCall::complete_stream() {
   if (conn_) {
     const Config& config = worker_->config();
     left_seen_ = untaken();
-    all_goal_ = conn_->gone() + uint64_t(std::max<int64_t>(config.body_rate * config.stall_ms / 1000, 1));
+    expect_turn(Config::least(config.body_rate, config.stall_ms));
     worker_->loop()->set_timer(&timer_, due);
     conn_->pump_later(this);
   }

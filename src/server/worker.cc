@@ -46,6 +46,7 @@ Worker::Worker(Server* s, net::Loop* loop, rpc::Hub* hub, const http::H2Settings
     Worker* w = static_cast<OwnTask*>(t)->self;
     w->drain_posted_.store(false);
     w->drain();
+    w->release();
   };
   timer_.fire = [](net::Timer* t) { static_cast<OwnTimer*>(t)->self->on_timer(); };
 }
@@ -222,6 +223,8 @@ Status Worker::listen(const Socket& socket) {
   void* p = allocator_->alloc(sizeof(Open), allocator_->user);
   auto* o = p ? new (p) Open{this, socket, {}} : nullptr;
   if (!o) return Status::no_memory();
+  // HTTP/1.1 has no PING: whoever went without a word in the middle of a call would keep its place for ever.
+  if (const Config& c = config(); c.keepalive_ms >= 0) net::keep_alive(io_, socket.fd, c.keepalive_ms, c.keepalive_timeout_ms);
   Status s = o->listener.open(loop_, socket.fd, socket.shared, accepted, o);
   if (s.ok() && !listeners_.push(o)) s = Status::no_memory();
   if (!s.ok()) {
@@ -287,7 +290,10 @@ void Worker::closed(Connection* c) {
 
 void Worker::drain_posted() {
   // Signal-safe: flags, and a task that is queued at most once.
-  if (!left_.load() && !drain_posted_.exchange(true)) loop_->post(&drain_task_);
+  // It may be run by a loop that the worker has left.
+  if (left_.load() || drain_posted_.exchange(true)) return;
+  retain();
+  loop_->post(&drain_task_);
 }
 
 void Worker::drain() {
@@ -313,8 +319,7 @@ void Worker::leave() {
 void Worker::on_timer() {
   int64_t now = loop_->now(), due = server_->drain_due_ns();
   if (listening_ && now >= server_->duck_due_ns()) {
-    if (!std::exchange(barred_, true)) closing_ns_ = now + bar_listeners();
-    if (now < closing_ns_ && now < due) return loop_->set_timer(&timer_, std::min(closing_ns_, due));
+    if (int64_t again = bar_listeners(now, due); now < again && now < due) return loop_->set_timer(&timer_, std::min(again, due));
     // Those that the kernel has accepted were promised an answer.
     for (size_t i = 0; i < listeners_.size(); i++) listeners_[i]->listener.accept_queued();
     close_listeners();
@@ -342,19 +347,26 @@ void Worker::on_timer() {
   check_drained();
 }
 
-// What begins to connect now is lost. Returns how long those who had begun before have to end that in: as long as it takes the
-// clients that are here, as far as they can be asked.
-int64_t Worker::bar_listeners() {
-  constexpr int kAsked = 64;
-  bool handshakes = false;
-  for (Open* o : listeners_)
-    if (!o->socket.adopted && net::bar_listener(io_, o->listener.fd()) && o->socket.own) handshakes = true;
-  if (!handshakes) return 0;
-  int64_t longest = 0;
-  int asked = 0;
-  for (Connection* c = connections_; c && asked < kAsked; c = c->next)
-    if (!c->is_local()) longest = std::max(longest, net::round_trip_ns(io_, c->fd())), asked++;
-  return std::min(2 * longest + 1 * kMs, config().drain_quiet_ms * kMs);
+// Nobody new may begin to connect, and those who had begun are waited for. Returns when to look again; now: nothing is to be
+// waited for any more.
+int64_t Worker::bar_listeners(int64_t now, int64_t due) {
+  if (barred_ns_ == 0) {
+    barred_ns_ = now;
+    for (Open* o : listeners_) barred_ |= !o->socket.adopted && net::bar_listener(io_, o->listener.fd()) && o->socket.own;
+  }
+  int64_t waited = now - barred_ns_, most = 0;
+  if (!barred_ || settled_) return now;
+  for (Open* o : listeners_) {
+    if (o->socket.adopted || !o->socket.own) continue;
+    net::Connecting who = net::connecting(io_, o->listener.fd());
+    if (who != net::Connecting::kNobody) most = std::max(most, who == net::Connecting::kSomebody ? config().drain_ping_ms : config().drain_quiet_ms);
+  }
+  // Who never ends a handshake may not take the time of calls: a quarter of it at most.
+  most = std::min(most * kMs, (due - barred_ns_) / 4);
+  if (waited < most) return now + std::min(std::max(waited, 1 * kMs), most - waited);
+  // The kernel may be about to begin one whose SYN it had let pass, or to queue one that has ended.
+  settled_ = waited > 0;
+  return now + 1 * kMs;
 }
 
 void Worker::close_listeners() {

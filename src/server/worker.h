@@ -105,7 +105,7 @@ class Worker {
   size_t places_at_once() const;
   void drain();
   void leave();  // behind the lame-duck time: clients are told to go elsewhere
-  int64_t bar_listeners();
+  int64_t bar_listeners(int64_t now, int64_t due);
   void close_listeners();
   void check_drained();
   void on_timer();
@@ -124,8 +124,8 @@ class Worker {
   int visitors_ = 0;
   rpc::Counters counters_;
   std::atomic<bool> drain_posted_{false}, drained_{false}, left_{false};
-  bool draining_ = false, leaving_ = false, past_deadline_ = false, listening_ = true, barred_ = false;
-  int64_t closing_ns_ = 0;                 // when barred listeners close
+  bool draining_ = false, leaving_ = false, past_deadline_ = false, listening_ = true, barred_ = false, settled_ = false;
+  int64_t barred_ns_ = 0;                  // since when nobody new may connect
   OwnTask drain_task_;
   OwnTimer timer_;
   DrainedEvent* drained_event_ = nullptr;    // until it is queued, which must not fail

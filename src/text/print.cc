@@ -4,7 +4,6 @@
 #include "base/utf8.h"
 #include "text/printer.h"
 #include "text/read.h"
-#include "view/view.h"
 #include "wire/scan.h"
 
 namespace zcrpc::text {
@@ -51,9 +50,12 @@ bool Printer::fail(const char* message) {
 
 base::Status Printer::run(View v, base::String* to) {
   size_t before = to->size();
-  const size_t size = v ? schema::index_of(v)->input_len : 0;
-  if (v && !o_.cut) out_.expect(o_.room ? o_.room : size * 3 / 2 + 64);
-  out_.indent_for(size);
+  if (v) {
+    const size_t size = schema::index_of(v)->input_len;
+    if (!o_.cut) out_.expect(o_.source ? o_.source : size * 3 / 2 + 64);
+    out_.indent_for(o_.source && o_.source < size ? o_.source : size);
+    anys_ = view::AnyBudget(v, o_.budget);
+  }
   bool good = (!v || enter()) && fields(v);
   bool cut = !out_.ok() && out_.full() && o_.cut;
   if (cut) *o_.cut = true;
@@ -219,16 +221,20 @@ bool Printer::any(View v, const Message* type, bool* done) {
   const Message* inner = type->schema->message(url.text().substr(slash + 1));
   if (!inner) return true;
   base::Arena arena;
-  view::Limits limits;
-  limits.max_depth = o_.max_depth > depth_ ? o_.max_depth - depth_ : 1;
-  auto decoded = view::decode(inner, bytes, false, limits, &arena);
-  if (!decoded.ok()) return true;
+  const view::AnyBudget before = anys_;
+  auto decoded = anys_.take(inner, bytes, o_.max_depth > depth_ ? o_.max_depth - depth_ : 1, &arena);
+  if (!decoded.ok()) {
+    anys_ = before;
+    return true;
+  }
   *done = true;
   next();
   out_.put('[');
   out_.text(url.text());
   out_.put(']');
-  return sub_message(*decoded);
+  const bool good = sub_message(*decoded);
+  anys_ = before;
+  return good;
 }
 
 base::Status print(schema::View v, const PrintOptions& options, base::String* out) {

@@ -5,6 +5,7 @@
 #include "schema/path.h"
 #include "text/out.h"
 #include "text/text.h"
+#include "view/view.h"
 
 namespace zcrpc::text {
 
@@ -59,6 +60,7 @@ class Printer {
   const PrintOptions& o_;
   Out out_;
   schema::Step* at_ = nullptr;
+  view::AnyBudget anys_;
   uint32_t depth_ = 0, indent_ = 0;
   bool first_ = true;  // no field of the innermost message was printed yet
   base::Status status_;

@@ -18,7 +18,8 @@ struct PrintOptions {
   bool unknown = false;       // unknown fields too, by number
   bool redact = false;        // "[REDACTED]" for fields marked debug_redact
   bool enum_numbers = false;  // enums as numbers
-  size_t room = 0;            // how long it becomes, about; 0: by the length of the message
+  size_t source = 0;          // bytes of text that the message was made of: about as long it becomes; 0: by the length of the message
+  size_t budget = 0;          // bytes that the index and the Anys in it may take; 0: as many as an index of the message's bytes
   uint32_t max_depth = 200;   // messages within messages; views are at most as deep as their decoder allowed
   size_t max_output = SIZE_MAX;  // of *out
   bool* cut = nullptr;           // if given: what does not fit is left away, which is no error but told there

@@ -18,6 +18,7 @@ class Session final : public net::Stream {
   void allow(size_t bytes) override { socket_.allowed = bytes; }
   int64_t sendv(const iovec* v, size_t count) override;
   bool wants_write() const override { return wants_write_; }
+  bool opening() const override { return !done_ && SSL_get_state(ssl_) != TLS_ST_BEFORE; }
   void shutdown() override;
   std::string_view protocol() const override;
   base::Buffer* peer_certificate() const override { return certificate_.get(); }

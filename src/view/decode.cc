@@ -143,6 +143,26 @@ Limits of_text(const Limits& limits, size_t size, size_t beside) {
   return l;
 }
 
+// A larger index is there because a program allowed it: then each Any has the budget of its own bytes.
+AnyBudget::AnyBudget(schema::View v, size_t all) {
+  const zcrpc_index* index = schema::index_of(v);
+  all_ = all ? all : budget_for({}, index->input_len);
+  left_ = all_ >= index->size ? all_ - index->size : SIZE_MAX;
+}
+
+base::Result<schema::View> AnyBudget::take(const Message* type, base::Slice bytes, uint32_t max_depth, base::Arena* arena) {
+  Limits limits;
+  limits.max_depth = max_depth;
+  const bool bounded = left_ <= all_;
+  if (bounded) {
+    limits.max_index = left_ ? left_ : 1;
+    limits.told = all_;
+  }
+  base::Result<schema::View> v = decode(type, bytes, false, limits, arena);
+  if (bounded) left_ -= std::min(left_, arena->reserved());
+  return v;
+}
+
 // Ordinary messages take half as many bytes of index as they have on the wire, trees of small messages 1.6 times as many,
 // for which small inputs have room: one block does.
 size_t first_room(size_t input) {

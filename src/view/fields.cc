@@ -1,4 +1,5 @@
 // Slow code, part one: any field, with every check and every rule of the format. The fast ops are its special cases.
+#include <algorithm>
 #include <bit>
 
 #include "base/utf8.h"
@@ -189,9 +190,22 @@ void forward(Context* c, uint8_t* from, uint8_t* to, uint32_t stride, uint32_t n
     head_of(from)->self = head_of(to)->self = c->index_offset(to);
 }
 
+// The field that a projection does not name has an entry, too, which tells that.
+constexpr Entry kNotNamed = {nullptr, {nullptr}, 0, 0, 0, 0, 0, kNoBit, Op::kSkip};
+
+Target find_named(const Table* t, uint32_t number) {
+  const Field* f = t->message->by_number(number);
+  if (!f) f = t->message->extension(number);
+  if (!f) return {nullptr, nullptr};
+  const Entry* end = t->entries + t->count;
+  const Entry* e = std::lower_bound(t->entries, end, number, [](const Entry& at, uint32_t n) { return at.number < n; });
+  return {f, e != end && e->number == number ? e : &kNotNamed};
+}
+
 }  // namespace
 
 Target find_target(const Table* t, uint32_t number) {
+  if (t->projected) return find_named(t, number);
   if (const Field* f = t->message->by_number(number)) return {f, &t->entries[f->index]};
   if (const Field* f = t->extensions ? t->message->extension(number) : nullptr) {
     auto known = t->message->extensions;
@@ -290,7 +304,7 @@ void mark(Context* c, const Target& to) {
   if (f->oneof && f->oneof->fields.size() > 1 && w.t->sparse) {
     for (const Field* other : f->oneof->fields) {
       if (other == f) continue;
-      memset(w.m + w.t->entries[other->index].offset, 0, 8);
+      memset(w.m + w.t->message->size + 8 * other->index, 0, 8);
       set(other->bit, false);
     }
   }

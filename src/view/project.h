@@ -1,4 +1,4 @@
-// A projection: tables of their own for what a field mask selects. Fields that it does not name have the op that skips.
+// A projection: tables of their own for what a field mask selects. They have entries for the fields that it names; others are skipped.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,7 @@ struct Projection {
   base::Arena arena;
   const schema::Message* type = nullptr;  // its schema is kept
   const Table* table = nullptr;
+  const schema::MaskNode* mask = nullptr;  // if it names some members of a oneof and not others, which are decoded as well; else nullptr
 
   Projection* retain() {
     refs.fetch_add(1, std::memory_order_relaxed);
@@ -24,7 +25,8 @@ struct Projection {
 };
 
 // Compiles a mask of that type, one path after another. Paths lead through repeated fields (each element) and maps (their
-// entries, "labels.value.text"). add: errors as schema::mask_add. finish: nullptr without memory; the builder is then empty.
+// entries, "labels.value.text"). add: errors as schema::mask_add, and finish: resource_exhausted where tables and what is
+// needed to make them would take more than 1 MiB and 32 times the bytes of all paths (decision 0199), with the path.
 class ProjectionBuilder {
  public:
   explicit ProjectionBuilder(const schema::Message* type);
@@ -38,6 +40,8 @@ class ProjectionBuilder {
 
  private:
   Projection* made_;
+  base::Arena scratch_;
+  size_t most_ = size_t(1) << 20;
   schema::MaskNode* root_ = nullptr;
 };
 

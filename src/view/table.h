@@ -63,10 +63,11 @@ struct Table {
   uint32_t skipped;             // projected: places of `fast` that no named field's tag leads to
   const uint8_t* skips;         // projected: by the first byte of a tag, whether the field may be skipped, and how
   const schema::Message* message;
-  const Entry* entries;         // by field index
+  const Entry* entries;         // by field index; projected: those named, extensions among them, ascending by number
   const Entry* extensions;      // by place in message->extensions
-  const uint16_t* dense;        // as Message::dense
+  const uint16_t* dense;        // as Message::dense, into entries
   uint32_t dense_size;
+  uint32_t count;               // projected: of entries
   const Dispatcher* dispatcher;
   const zcrpc_decode_type* straight;  // decoders of generated code; nullptr: its file has none
 

@@ -29,6 +29,20 @@ struct Limits {
 // of the text, which a program sent, less what lies beside the index. A limit that was set stays.
 Limits of_text(const Limits& limits, size_t size, size_t beside);
 
+// What the Anys in a message may take while it is walked: what its own index leaves of its budget. Whoever comes out of an Any
+// goes back to the copy from before it (decision 0199).
+class AnyBudget {
+ public:
+  AnyBudget() = default;
+  // all: bytes that v's index and all Anys that are open at once may take; 0: as many as an index of v's bytes.
+  AnyBudget(schema::View v, size_t all);
+  // Decodes one into its arena, which is new, and takes what that is. Errors as decode() has them.
+  base::Result<schema::View> take(const schema::Message* type, base::Slice bytes, uint32_t max_depth, base::Arena* arena);
+
+ private:
+  size_t all_ = 0, left_ = 0;
+};
+
 // Builds the decoder tables of all messages into the schema's arena and sets Message::decoder. Once, before the schema is shared.
 base::Status bind(schema::Schema* s);
 

@@ -219,6 +219,7 @@ static void keys_of_maps_are_set_opened_removed(void **state) {
 }
 
 static void strangers_of_closed_enums_stay(void **state) {
+  zcrpc_mask *m;
   (void)state;
   /* list, packed: A, 99, B; closed 99; closed_map 1: 99 */
   EDIT(two, "\x08\x01" "\x3A\x03\x01\x63\x02" "\x20\x63" "\x72\x04\x08\x01\x10\x63");
@@ -226,6 +227,12 @@ static void strangers_of_closed_enums_stay(void **state) {
   zcrpc_encoder_clear(e, 4);
   zcrpc_encoder_clear(e, 14);
   RESULT("\x08\x01" "\x38\x63" "\x20\x63" "\x72\x04\x08\x01\x10\x63");
+  /* But not where a mask tells what is to stay. */
+  EDIT(two, "\x08\x01" "\x3A\x03\x01\x63\x02" "\x20\x63" "\x72\x04\x08\x01\x10\x63");
+  m = zcrpc_mask_new(two, "id", ZCRPC_NTS, 0, NULL);
+  zcrpc_encoder_trim(e, m);
+  RESULT("\x08\x01");
+  zcrpc_mask_free(m);
 }
 
 static void groups_extensions_and_message_sets_are_edited(void **state) {
@@ -646,15 +653,68 @@ static zcrpc_code work(const zcrpc_view *v, const zcrpc_view *w, zcrpc_buffer **
   return code;
 }
 
-static void the_nth_allocation_fails_and_nothing_leaks(void **state) {
-#define BASE MIXED "\xC2\x02\x02\x10\x01" "\xC2\x02\x02\x10\x02" "\xEA\x02\x04\x2A\x02\x08\x07"
-  const zcrpc_view *v = DECODE(all, BASE), *w = decode(all, BASE, sizeof(BASE) - 1, other);
+/* Tables that grow, arenas of several blocks, messages too large to be folded, and a trim through elements. */
+static zcrpc_code large_work(const zcrpc_view *v, const zcrpc_view *w, zcrpc_buffer **out) {
+  static char text[300];
+  zcrpc_error *err = NULL;
+  zcrpc_code code;
+  zcrpc_arena *a = zcrpc_arena_new(&err);
+  zcrpc_encoder *edit = a ? zcrpc_encoder_new(NULL, &err) : NULL;
+  zcrpc_mask *m = edit ? zcrpc_mask_new(all, "leaf,leaves.name,maps,repeated,selves.self.leaf", ZCRPC_NTS, ZCRPC_MASK_THROUGH_REPEATED, &err) : NULL;
+  zcrpc_mask *some = m ? zcrpc_mask_new(all, "leaf,leaves,maps,repeated", ZCRPC_NTS, 0, &err) : NULL;
+  int i;
+  *out = NULL;
+  if (some) {
+    zcrpc_encoder_edit(edit, v);
+    for (i = 0; i < 300; i += 3) {
+      zcrpc_encoder_begin_at(edit, 40, (size_t)i);
+      zcrpc_encoder_put_string(edit, 1, text, i % 2 ? 3 : sizeof text);
+      zcrpc_encoder_end(edit);
+    }
+    for (i = 0; i < 100; i++) zcrpc_encoder_remove_at(edit, 40, (size_t)i);
+    for (i = 0; i < 100; i++) {
+      zcrpc_encoder_begin(edit, 41);
+      zcrpc_encoder_begin(edit, 20);
+      zcrpc_encoder_put_view(edit, 40, zcrpc_view_message(w, 19));
+      zcrpc_encoder_put_view(edit, 19, zcrpc_view_message(w, 19));
+      zcrpc_encoder_end(edit);
+      zcrpc_encoder_end(edit);
+    }
+    zcrpc_encoder_begin(edit, 44);
+    for (i = 0; i < 2000; i += 7) zcrpc_encoder_put_int64_at(edit, 5, (size_t)i, -1);
+    for (i = 0; i < 100; i++) zcrpc_encoder_remove_at(edit, 5, (size_t)i);
+    for (i = 0; i < 300; i += 5) zcrpc_encoder_put_string_at(edit, 9, (size_t)i, text, 20);
+    for (i = 0; i < 700; i++) zcrpc_encoder_put_int64(edit, 5, i);
+    zcrpc_encoder_put_int64_at(edit, 5, 2500, 1);
+    zcrpc_encoder_end(edit);
+    zcrpc_encoder_begin(edit, 45);
+    for (i = 0; i < 200; i += 2) {
+      zcrpc_encoder_begin_key_int(edit, 5, i);
+      zcrpc_encoder_put_string(edit, 1, text, i % 3 ? 3 : sizeof text);
+      zcrpc_encoder_end(edit);
+      zcrpc_encoder_remove_key_int(edit, 5, i + 1);
+    }
+    zcrpc_encoder_end(edit);
+    zcrpc_encoder_merge_masked(edit, w, some, 0);
+    zcrpc_encoder_trim(edit, m);
+    if (zcrpc_encoder_view(edit, a, &err)) *out = zcrpc_encoder_finish(edit, &err);
+  }
+  code = zcrpc_error_code(err);
+  zcrpc_error_free(err);
+  zcrpc_mask_free(some);
+  zcrpc_mask_free(m);
+  zcrpc_encoder_free(edit);
+  zcrpc_arena_free(a);
+  return code;
+}
+
+typedef zcrpc_code (*worker)(const zcrpc_view *v, const zcrpc_view *w, zcrpc_buffer **out);
+static void every_allocation_fails_once(worker edits, const zcrpc_view *v, const zcrpc_view *w) {
   zcrpc_buffer *want, *got;
   zcrpc_slice x, y;
   long n;
   int from;
-  (void)state;
-  assert_int_equal(work(v, w, &want), ZCRPC_OK);
+  assert_int_equal(edits(v, w, &want), ZCRPC_OK);
   zcrpc_buffer_slice(want, &x);
   for (from = 0; from < 2; from++) {
     for (n = 1;; n++) {
@@ -662,7 +722,7 @@ static void the_nth_allocation_fails_and_nothing_leaks(void **state) {
       zcrpc_code code;
       int failed;
       if (from) fail_malloc_from(n); else fail_malloc_at(n);
-      code = work(v, w, &got);
+      code = edits(v, w, &got);
       failed = fail_malloc_stop();
       if (got) {
         zcrpc_buffer_slice(got, &y);
@@ -678,7 +738,47 @@ static void the_nth_allocation_fails_and_nothing_leaks(void **state) {
     assert_true(n > 10);
   }
   zcrpc_buffer_release(want);
+}
+
+#define BASE MIXED "\xC2\x02\x02\x10\x01" "\xC2\x02\x02\x10\x02" "\xEA\x02\x04\x2A\x02\x08\x07"
+static void the_nth_allocation_fails_and_nothing_leaks(void **state) {
+  const zcrpc_view *v = DECODE(all, BASE), *w = decode(all, BASE, sizeof(BASE) - 1, other);
+  (void)state;
+  every_allocation_fails_once(work, v, w);
   zcrpc_arena_reset(other);
+}
+
+static void the_nth_allocation_of_a_large_edit_fails_and_nothing_leaks(void **state) {
+  zcrpc_buffer *large;
+  zcrpc_slice in;
+  int i;
+  (void)state;
+  zcrpc_encoder_reset(e, all);
+  for (i = 0; i < 300; i++) {
+    zcrpc_encoder_begin(e, 40);
+    zcrpc_encoder_put_string(e, 1, "the name of a leaf, of forty bytes or so", (size_t)(i % 40));
+    zcrpc_encoder_end(e);
+  }
+  zcrpc_encoder_begin(e, 19);
+  zcrpc_encoder_put_int64(e, 2, 5);
+  zcrpc_encoder_end(e);
+  zcrpc_encoder_begin(e, 44);
+  for (i = 0; i < 2000; i++) zcrpc_encoder_put_int64(e, 5, i);
+  for (i = 0; i < 300; i++) zcrpc_encoder_put_string(e, 9, "element", (size_t)(i % 8));
+  zcrpc_encoder_end(e);
+  zcrpc_encoder_begin(e, 45);
+  for (i = 0; i < 100; i++) {
+    zcrpc_encoder_begin(e, 5);
+    zcrpc_encoder_put_uint64(e, 1, (uint64_t)i);
+    zcrpc_encoder_end(e);
+  }
+  zcrpc_encoder_end(e);
+  large = zcrpc_encoder_finish(e, NULL);
+  assert_non_null(large);
+  zcrpc_buffer_slice(large, &in);
+  every_allocation_fails_once(large_work, decode(all, in.data, in.len, arena), decode(all, in.data, in.len, other));
+  zcrpc_arena_reset(other);
+  zcrpc_buffer_release(large);
 }
 
 static void a_warm_edit_allocates_nothing(void **state) {
@@ -729,6 +829,7 @@ int main(void) {
       cmocka_unit_test(a_message_is_trimmed_to_a_mask),
       cmocka_unit_test(a_masked_merge_takes_what_is_named),
       cmocka_unit_test(the_nth_allocation_fails_and_nothing_leaks),
+      cmocka_unit_test(the_nth_allocation_of_a_large_edit_fails_and_nothing_leaks),
       cmocka_unit_test(a_warm_edit_allocates_nothing),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

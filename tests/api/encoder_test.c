@@ -283,6 +283,39 @@ static void running_out_of_memory_is_told_and_leaks_nothing(void **state) {
   assert_true(n > 3);
 }
 
+/* In messages that are stored sparsely, and beside extensions. */
+static void copies_by_projection_have_what_is_named_of_a_oneof(void **state) {
+#define CASE(type, paths, data, want) {type, paths, data, want, sizeof(data) - 1, sizeof(want) - 1}
+  static const struct {
+    const char *type, *paths, *data, *want;
+    size_t len, want_len;
+  } cases[] = {
+      CASE("t.Wide", "c24", "\xCA\x01\x01x", ""),
+      CASE("t.Wide", "c24", "\xCA\x01\x01x\xC0\x01\x05", "\xC0\x01\x05"),
+      CASE("t.Wide", "c24,b33", "\xCA\x01\x01x\x88\x02\x01", "\x88\x02\x01"),
+      CASE("t.Wide", "w29.c24", "\xEA\x01\x04\xCA\x01\x01x", "\xEA\x01\x00"),
+      CASE("t.Wide", "w29,c24", "\xEA\x01\x04\xCA\x01\x01x\xCA\x01\x01y", "\xEA\x01\x04\xCA\x01\x01x"),
+      CASE("t.Wide", "w30.c24", "\xF2\x01\x04\xCA\x01\x01x\xF2\x01\x03\xC0\x01\x05", "\xF2\x01\x00\xF2\x01\x03\xC0\x01\x05"),
+      CASE("t.Wide", "c26.name,c24", "\xD2\x01\x03\x0A\x01x", "\xD2\x01\x03\x0A\x01x"),
+      CASE("t.Maps", "wides.value.c24", "\x42\x0B\x0D\x01\x00\x00\x00\x12\x04\xCA\x01\x01x", "\x42\x07\x0D\x01\x00\x00\x00\x12\x00"),
+      CASE("t2.Two", "one,[t2.note]", "\x5A\x01x\xA2\x06\x01n", "\xA2\x06\x01n"),
+      CASE("t2.Two", "two,[t2.note]", "\x5A\x01x\xA2\x06\x01n", "\x5A\x01x\xA2\x06\x01n"),
+  };
+  size_t i;
+  (void)state;
+  for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+    zcrpc_projection *p = zcrpc_projection_new(zcrpc_schema_type(schema, cases[i].type), cases[i].paths, NULL);
+    zcrpc_buffer *b = zcrpc_projection_copy(p, cases[i].data, cases[i].len, NULL, NULL);
+    zcrpc_slice s;
+    if (!b) fail_msg("%s: no copy", cases[i].paths);
+    zcrpc_buffer_slice(b, &s);
+    if (s.len != cases[i].want_len || memcmp(s.data, cases[i].want, s.len) != 0) fail_msg("%s of %s, case %zu: %zu bytes", cases[i].paths, cases[i].type, i, s.len);
+    zcrpc_buffer_release(b);
+    zcrpc_projection_free(p);
+  }
+#undef CASE
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(null_does_nothing),
@@ -294,6 +327,7 @@ int main(void) {
       cmocka_unit_test(a_large_part_of_a_counted_message_goes_by_reference),
       cmocka_unit_test(a_warm_encoder_allocates_nothing),
       cmocka_unit_test(running_out_of_memory_is_told_and_leaks_nothing),
+      cmocka_unit_test(copies_by_projection_have_what_is_named_of_a_oneof),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

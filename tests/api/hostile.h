@@ -3,7 +3,9 @@
 #ifndef TESTS_API_HOSTILE_H
 #define TESTS_API_HOSTILE_H
 
+#ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
+#endif
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -69,16 +71,16 @@ static double cpu_seconds(void) {
 }
 
 /* What an arena, its blocks and malloc itself need beside it is not much. */
-static size_t allowed(size_t input) { return MIB + 32 * input; }
+static inline size_t allowed(size_t input) { return MIB + 32 * input; }
 #define BESIDE ((size_t)16384)
 
 /* Only these may come of malformed or oversized input, and with a place in it where it is malformed. */
-static int typed(zcrpc_code code) { return code == ZCRPC_OK || code == ZCRPC_INVALID_ARGUMENT || code == ZCRPC_RESOURCE_EXHAUSTED; }
+static inline int typed(zcrpc_code code) { return code == ZCRPC_OK || code == ZCRPC_INVALID_ARGUMENT || code == ZCRPC_RESOURCE_EXHAUSTED; }
 
 /* Runs work on a quarter of a mebibyte and on a whole one: both bounded, and the second at most some four times as long.
  * The factor leaves room for caches and for a busy machine; quadratic work takes sixteen times as long. */
 typedef outcome (*worker)(const char *data, size_t len, const void *how);
-static outcome best_of(worker work, const bytes *b, const void *how, int runs) {
+static inline outcome best_of(worker work, const bytes *b, const void *how, int runs) {
   outcome best = work(b->data, b->len, how), o;
   while (--runs > 0) {
     o = work(b->data, b->len, how);
@@ -86,7 +88,7 @@ static outcome best_of(worker work, const bytes *b, const void *how, int runs) {
   }
   return best;
 }
-static int bounded(const char *what, const hostile *h, worker work, const void *how) {
+static inline int bounded(const char *what, const hostile *h, worker work, const void *how) {
   bytes small = {NULL, 0, 0}, large = {NULL, 0, 0};
   outcome a, b;
   int tries, wrong = 0;
@@ -126,7 +128,7 @@ static int bounded(const char *what, const hostile *h, worker work, const void *
   return wrong;
 }
 /* All of them, so that one that fails does not hide the others. */
-static void all_bounded(const char *what, const hostile *list, size_t count, worker work, const void *how) {
+static inline void all_bounded(const char *what, const hostile *list, size_t count, worker work, const void *how) {
   size_t i;
   int wrong = 0;
   for (i = 0; i < count; i++) wrong += bounded(what, &list[i], work, how);
@@ -151,6 +153,22 @@ static zcrpc_schema *hostile_schema(void) {
   assert_non_null(s);
   free(set.data);
   return s;
+}
+
+/* What the tests work on: hostile.proto, and the type H in it. */
+static zcrpc_schema *schema;
+static const zcrpc_type *type;
+
+static int set_up(void **state) {
+  (void)state;
+  schema = hostile_schema();
+  type = zcrpc_schema_type(schema, "hostile.H");
+  return type ? 0 : -1;
+}
+static int tear_down(void **state) {
+  (void)state;
+  zcrpc_schema_release(schema);
+  return 0;
 }
 
 #endif

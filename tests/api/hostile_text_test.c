@@ -2,9 +2,6 @@
  * size, in time that grows with it. */
 #include "hostile.h"
 
-static zcrpc_schema *schema;
-static const zcrpc_type *type;
-
 /* `before`, then `unit` again and again, then `after`. */
 static void around(bytes *b, size_t size, const char *before, const char *unit, const char *after) {
   put(b, before, strlen(before));
@@ -96,6 +93,42 @@ static void json_anys_with_the_type_last(bytes *b, size_t size) {
   put(b, "}", 1);
 }
 
+/* What an Any holds becomes an index of its own, beside that of the message around. */
+#define JSON_H "\"@type\":\"type.googleapis.com/hostile.H\""
+LIST(json_an_any_of_lists, "{\"any\":{" JSON_H ",\"value\":[", "[0]", "]}}")
+LIST(json_an_any_of_wide_messages, "{\"any\":{" JSON_H ",\"wides\":[", "{}", "]}}")
+LIST(json_many_anys, "{\"children\":[", "{\"any\":{" JSON_H "}}", "]}")
+/* 24 of them, each in the one before; and beside each next one what asks for much. */
+static void nested(bytes *b, size_t size, const char *before, const char *unit, const char *separator, const char *end_of_units,
+                   const char *open, const char *close) {
+  const int levels = 24;
+  const size_t part = (size - strlen(before)) / (size_t)levels;
+  int i;
+  put(b, before, strlen(before));
+  for (i = 0; i < levels; i++) {
+    const size_t end = b->len + part - strlen(open) - strlen(close) - strlen(end_of_units) - 64;
+    put(b, unit, strlen(unit));
+    while (b->len + strlen(unit) + strlen(separator) < end) {
+      put(b, separator, strlen(separator));
+      put(b, unit, strlen(unit));
+    }
+    put(b, end_of_units, strlen(end_of_units));
+    if (i + 1 < levels) put(b, open, strlen(open));
+  }
+  for (i = 0; i < levels; i++) put(b, close, strlen(close));
+}
+static void json_anys_in_anys_with_lists(bytes *b, size_t size) {
+  nested(b, size, "{\"any\":{" JSON_H ",\"value\":[", "[0]", ",", "]", ",\"any\":{" JSON_H ",\"value\":[", "}");
+  put(b, "}", 1);
+}
+static void json_anys_in_anys_with_messages(bytes *b, size_t size) {
+  nested(b, size, "{\"any\":{" JSON_H ",\"children\":[", "{}", ",", "]", ",\"any\":{" JSON_H ",\"children\":[", "}");
+  put(b, "}", 1);
+}
+/* In lists in lists, where each line would have its spaces. */
+static void json_numbers_far_in(bytes *b, size_t size) { list(b, size, "{\"value\":[[[[[[[[[[[[[[[[[[[[[[[[", "0", "]]]]]]]]]]]]]]]]]]]]]]]]}"); }
+static void json_lists_far_in(bytes *b, size_t size) { list(b, size, "{\"value\":[[[[[[[[[[[[[[[[[[[[[[[[", "[0]", "]]]]]]]]]]]]]]]]]]]]]]]]}"); }
+
 static const hostile kJson[] = {
 #define INPUT(name) {#name, name}
     INPUT(json_empty_messages), INPUT(json_empty_wide_messages), INPUT(json_empty_strings), INPUT(json_numbers), INPUT(json_bools),
@@ -108,6 +141,8 @@ static const hostile kJson[] = {
     INPUT(json_an_endless_string), INPUT(json_an_endless_name), INPUT(json_digits), INPUT(json_digits_of_a_fraction),
     INPUT(json_digits_of_an_exponent), INPUT(json_zeros_of_an_integer), INPUT(json_base64), INPUT(json_blanks), INPUT(json_mask),
     INPUT(json_mask_of_one_path), INPUT(json_anys_in_anys), INPUT(json_anys_with_the_type_far_behind), INPUT(json_anys_with_the_type_last),
+    INPUT(json_an_any_of_lists), INPUT(json_an_any_of_wide_messages), INPUT(json_many_anys), INPUT(json_anys_in_anys_with_lists),
+    INPUT(json_anys_in_anys_with_messages), INPUT(json_numbers_far_in), INPUT(json_lists_far_in),
 };
 
 /* ---- Text -------------------------------------------------------------------------------------------------------- */
@@ -142,6 +177,14 @@ AROUND(text_an_endless_any, "any{[type", ".a", "]{}}")
 AROUND(text_unknown_numbers, "", "77:1 ", "")
 AROUND(text_extensions, "", "[hostile.more_numbers]:1 ", "")
 
+#define TEXT_H "[type.googleapis.com/hostile.H]{"
+AROUND(text_an_any_of_wide_messages, "any{" TEXT_H, "wides{}", "}}")
+AROUND(text_an_any_of_values, "any{" TEXT_H "value{list_value{", "values{}", "}}}}")
+AROUND(text_many_anys, "", "children{any{" TEXT_H "}}}", "")
+static void text_anys_in_anys_with_messages(bytes *b, size_t size) {
+  nested(b, size, "any{" TEXT_H, "children{}", "", "", "any{" TEXT_H, "}}");
+}
+
 static const hostile kText[] = {
     INPUT(text_empty_messages), INPUT(text_empty_wide_messages), INPUT(text_empty_strings), INPUT(text_numbers), INPUT(text_hexadecimal),
     INPUT(text_a_list_of_numbers), INPUT(text_a_list_of_messages), INPUT(text_groups), INPUT(text_messages_in_messages),
@@ -149,11 +192,12 @@ static const hostile kText[] = {
     INPUT(text_number_keys), INPUT(text_one_child_again), INPUT(text_literals_that_join), INPUT(text_escapes), INPUT(text_long_escapes),
     INPUT(text_comments), INPUT(text_one_comment), INPUT(text_digits), INPUT(text_digits_of_a_fraction), INPUT(text_an_endless_name),
     INPUT(text_semicolons), INPUT(text_anys), INPUT(text_an_endless_any), INPUT(text_unknown_numbers), INPUT(text_extensions),
+    INPUT(text_an_any_of_wide_messages), INPUT(text_an_any_of_values), INPUT(text_many_anys), INPUT(text_anys_in_anys_with_messages),
 };
 
 /* ---- What is done with them -------------------------------------------------------------------------------------- */
 
-typedef struct how { int32_t from, to; const zcrpc_options *options; } how_to;
+typedef struct how { int32_t from, to; const zcrpc_options *options; int pretty; } how_to;
 
 static outcome convert(const char *data, size_t len, const void *how) {
   const how_to *h = (const how_to *)how;
@@ -168,8 +212,11 @@ static outcome convert(const char *data, size_t len, const void *how) {
   r.peak = peak_malloc_bytes();
   r.code = b ? ZCRPC_OK : zcrpc_error_code(err);
   zcrpc_buffer_slice(b, &out);
-  if (h->to != ZCRPC_PROTO) r.peak -= r.peak < 2 * out.len ? r.peak : 2 * out.len; /* what is printed counts on top */
-  r.kept = h->to == ZCRPC_PROTO ? out.len : 0;
+  if (h->to != ZCRPC_PROTO) { /* what is printed counts on top; before an error that is what a printer begins with, and indents */
+    const size_t printed = b ? 2 * out.len : (h->pretty ? 18 : 2) * len;
+    r.peak -= r.peak < printed ? r.peak : printed;
+  }
+  r.kept = h->to == ZCRPC_PROTO || h->pretty ? out.len : 0;
   zcrpc_buffer_release(b);
   zcrpc_error_free(err);
   return r;
@@ -219,43 +266,54 @@ static zcrpc_options *ignoring(void) {
 #define COUNT(list) (sizeof list / sizeof *list)
 
 static void parsing_json_is_bounded(void **state) {
-  static const how_to how = {ZCRPC_JSON, ZCRPC_PROTO, NULL};
+  static const how_to how = {ZCRPC_JSON, ZCRPC_PROTO, NULL, 0};
   (void)state;
   all_bounded("JSON", kJson, COUNT(kJson), convert, &how);
 }
 static void parsing_json_that_ignores_is_bounded(void **state) {
   zcrpc_options *o = ignoring();
-  const how_to how = {ZCRPC_JSON, ZCRPC_PROTO, o};
+  const how_to how = {ZCRPC_JSON, ZCRPC_PROTO, o, 0};
   (void)state;
   all_bounded("JSON, unknown names ignored", kJson, COUNT(kJson), convert, &how);
   zcrpc_options_free(o);
 }
 static void json_there_and_back_is_bounded(void **state) {
-  static const how_to how = {ZCRPC_JSON, ZCRPC_JSON, NULL};
+  static const how_to how = {ZCRPC_JSON, ZCRPC_JSON, NULL, 0};
   (void)state;
   all_bounded("JSON to JSON", kJson, COUNT(kJson), convert, &how);
 }
 static void parsing_text_is_bounded(void **state) {
-  static const how_to how = {ZCRPC_TEXT, ZCRPC_PROTO, NULL};
+  static const how_to how = {ZCRPC_TEXT, ZCRPC_PROTO, NULL, 0};
   (void)state;
   all_bounded("text", kText, COUNT(kText), convert, &how);
 }
 static void parsing_text_that_ignores_is_bounded(void **state) {
   zcrpc_options *o = ignoring();
-  const how_to how = {ZCRPC_TEXT, ZCRPC_PROTO, o};
+  const how_to how = {ZCRPC_TEXT, ZCRPC_PROTO, o, 0};
   (void)state;
   all_bounded("text, unknown names ignored", kText, COUNT(kText), convert, &how);
   zcrpc_options_free(o);
 }
 static void text_there_and_back_is_bounded(void **state) {
-  static const how_to how = {ZCRPC_TEXT, ZCRPC_TEXT, NULL};
+  static const how_to how = {ZCRPC_TEXT, ZCRPC_TEXT, NULL, 0};
   (void)state;
   all_bounded("text to text", kText, COUNT(kText), convert, &how);
 }
 
+/* With indents the whole text is bounded by what came in. */
+static void pretty_text_is_bounded_by_the_text_that_it_was(void **state) {
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_FORMAT, NULL);
+  const how_to json = {ZCRPC_JSON, ZCRPC_TEXT, o, 1}, again = {ZCRPC_JSON, ZCRPC_JSON, o, 1};
+  (void)state;
+  assert_int_equal(zcrpc_options_set_int(o, ZCRPC_FORMAT_PRETTY, 1, NULL), ZCRPC_OK);
+  all_bounded("JSON to pretty text", kJson, COUNT(kJson), convert, &json);
+  all_bounded("JSON to pretty JSON", kJson + COUNT(kJson) - 4, 4, convert, &again); /* far in, and Anys in Anys */
+  zcrpc_options_free(o);
+}
+
 static void what_was_json_or_text_is_bounded_lazily(void **state) {
   zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_DECODE, NULL);
-  const how_to json = {ZCRPC_JSON, ZCRPC_JSON, o}, text = {ZCRPC_TEXT, ZCRPC_TEXT, o};
+  const how_to json = {ZCRPC_JSON, ZCRPC_JSON, o, 0}, text = {ZCRPC_TEXT, ZCRPC_TEXT, o, 0};
   (void)state;
   assert_int_equal(zcrpc_options_set_int(o, ZCRPC_DECODE_MODE, ZCRPC_LAZY, NULL), ZCRPC_OK);
   all_bounded("JSON, then lazily", kJson, COUNT(kJson), read_lazily, &json);
@@ -263,16 +321,31 @@ static void what_was_json_or_text_is_bounded_lazily(void **state) {
   zcrpc_options_free(o);
 }
 
-static int set_up(void **state) {
+/* A program that allows a larger index than is usual has it, and can print the Anys that lie beside it. */
+static void an_any_prints_beside_an_index_that_was_allowed(void **state) {
+  static const char any[] = "\xB2\x01\x12\x0A\x0A/hostile.H\x12\x04\x82\x01\x01x";
+  static const char end[] = "\"any\":{\"@type\":\"/hostile.H\",\"text\":\"x\"}}";
+  zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_DECODE, NULL);
+  zcrpc_arena *a = zcrpc_arena_new(NULL);
+  bytes b = {NULL, 0, 0};
+  const zcrpc_view *v;
+  zcrpc_buffer *printed;
+  zcrpc_slice s;
   (void)state;
-  schema = hostile_schema();
-  type = zcrpc_schema_type(schema, "hostile.H");
-  return type ? 0 : -1;
-}
-static int tear_down(void **state) {
-  (void)state;
-  zcrpc_schema_release(schema);
-  return 0;
+  fill(&b, MIB / 4, "\x12\x00", 2);
+  put(&b, any, sizeof any - 1);
+  assert_null(zcrpc_view_decode(type, b.data, b.len, o, a, NULL));
+  assert_int_equal(zcrpc_options_set_int(o, ZCRPC_DECODE_MAX_INDEX, 100 << 20, NULL), ZCRPC_OK);
+  v = zcrpc_view_decode(type, b.data, b.len, o, a, NULL);
+  assert_non_null(v);
+  printed = zcrpc_view_print(v, ZCRPC_JSON, NULL, NULL);
+  assert_non_null(printed);
+  zcrpc_buffer_slice(printed, &s);
+  assert_memory_equal((const char *)s.data + s.len - (sizeof end - 1), end, sizeof end - 1);
+  zcrpc_buffer_release(printed);
+  zcrpc_options_free(o);
+  zcrpc_arena_free(a);
+  free(b.data);
 }
 
 int main(void) {
@@ -283,6 +356,8 @@ int main(void) {
       cmocka_unit_test(parsing_text_is_bounded),
       cmocka_unit_test(parsing_text_that_ignores_is_bounded),
       cmocka_unit_test(text_there_and_back_is_bounded),
+      cmocka_unit_test(pretty_text_is_bounded_by_the_text_that_it_was),
+      cmocka_unit_test(an_any_prints_beside_an_index_that_was_allowed),
       cmocka_unit_test(what_was_json_or_text_is_bounded_lazily),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 #include <zcrpc.h>
 
+#include "support/fail_malloc.h"
+
 /* A FileDescriptorSet by hand: message T, with a Sub, numbers, a map and a oneof. */
 typedef struct bytes { unsigned char data[1024]; size_t len; } bytes;
 
@@ -46,7 +48,7 @@ static const zcrpc_type *type;
 static zcrpc_arena *arena;
 
 static int set_up(void **state) {
-  bytes file = {{0}, 0}, t = {{0}, 0}, entry = {{0}, 0}, options = {{0}, 0}, oneof = {{0}, 0}, set = {{0}, 0};
+  bytes file = {{0}, 0}, t = {{0}, 0}, entry = {{0}, 0}, kids = {{0}, 0}, options = {{0}, 0}, oneof = {{0}, 0}, set = {{0}, 0};
   (void)state;
   put_text(&entry, 1, "NamesEntry");
   put_field(&entry, "key", 1, 1, 9, NULL, -1);
@@ -65,7 +67,13 @@ static int set_up(void **state) {
   put_field(&t, "a", 8, 1, 8, NULL, 0);
   put_field(&t, "b", 9, 1, 9, NULL, 0);
   put_field(&t, "fixed", 10, 3, 6, NULL, -1);
+  put_field(&t, "kids", 11, 3, 11, ".p.T.KidsEntry", -1);
   put_sub(&t, 3, &entry);
+  put_text(&kids, 1, "KidsEntry");
+  put_field(&kids, "key", 1, 1, 9, NULL, -1);
+  put_field(&kids, "value", 2, 1, 11, ".p.T", -1);
+  put_sub(&kids, 7, &options);
+  put_sub(&t, 3, &kids);
   put_sub(&t, 8, &oneof);
   put_text(&file, 1, "t.proto");
   put_text(&file, 2, "p");
@@ -398,6 +406,56 @@ static void a_projection_decodes_and_copies_what_it_names(void **state) {
   zcrpc_schema_release(masks);
 }
 
+static void assert_copy(const char *paths, const char *data, size_t len, const char *want, size_t want_len) {
+  zcrpc_projection *p = zcrpc_projection_new(type, paths, NULL);
+  zcrpc_buffer *b = zcrpc_projection_copy(p, data, len, NULL, NULL);
+  zcrpc_slice s;
+  assert_non_null(b);
+  zcrpc_buffer_slice(b, &s);
+  assert_int_equal(s.len, want_len);
+  assert_memory_equal(s.data, want, want_len);
+  zcrpc_buffer_release(b);
+  zcrpc_projection_free(p);
+}
+#define COPY(paths, data, want) assert_copy(paths, data, sizeof(data) - 1, want, sizeof(want) - 1)
+
+/* They are decoded, since the last of them counts. */
+static void members_of_a_oneof_that_are_not_named_are_not_copied(void **state) {
+  (void)state;
+  COPY("a", "\x4A\x06secret", "");
+  COPY("a,id", "\x4A\x06secret\x08\x01", "\x08\x01");
+  COPY("a", "\x40\x01\x4A\x01x", ""); /* replaced */
+  COPY("a", "\x4A\x01x\x40\x01", "\x40\x01");
+  COPY("a,b", "\x4A\x01x", "\x4A\x01x");
+  COPY("sub.a", "\x1A\x03\x4A\x01x\x4A\x01y", "\x1A\x00");
+  COPY("sub,a", "\x1A\x03\x4A\x01x\x4A\x01y", "\x1A\x03\x4A\x01x"); /* named whole */
+  COPY("subs.a", "\x32\x03\x4A\x01x\x32\x02\x40\x01", "\x32\x00\x32\x02\x40\x01");
+  COPY("kids.value.a", "\x5A\x08\x0A\x01k\x12\x03\x4A\x01x", "\x5A\x05\x0A\x01k\x12\x00");
+  COPY("kids.value.b,a", "\x5A\x08\x0A\x01k\x12\x03\x4A\x01x\x4A\x01y", "\x5A\x08\x0A\x01k\x12\x03\x4A\x01x");
+  COPY("kids,a", "\x5A\x08\x0A\x01k\x12\x03\x4A\x01x\x4A\x01y", "\x5A\x08\x0A\x01k\x12\x03\x4A\x01x");
+  COPY("kids.key,a", "\x5A\x08\x0A\x01k\x12\x03\x4A\x01x\x4A\x01y", "\x5A\x05\x0A\x01k\x12\x00");
+}
+
+static void compiling_a_projection_without_memory_tells_so_and_leaks_nothing(void **state) {
+  long n;
+  (void)state;
+  for (n = 1;; n++) {
+    long before = fail_malloc_live();
+    zcrpc_error *err = NULL;
+    zcrpc_projection *p;
+    int failed;
+    fail_malloc_at(n);
+    p = zcrpc_projection_new(type, "sub.sub.sub.text,sub.subs.sub.id,subs.sub.subs.id,id,subs.subs.names.value,text", &err);
+    failed = fail_malloc_stop();
+    if (!p) assert_int_equal(zcrpc_error_code(err), ZCRPC_RESOURCE_EXHAUSTED);
+    zcrpc_projection_free(p);
+    zcrpc_error_free(err);
+    assert_int_equal(fail_malloc_live(), before);
+    if (!failed) break;
+  }
+  assert_true(n > 3);
+}
+
 static void unknown_fields_can_be_dropped(void **state) {
   bytes m = {{0}, 0};
   zcrpc_options *o = zcrpc_options_new(ZCRPC_FOR_DECODE, NULL);
@@ -427,6 +485,8 @@ int main(void) {
       cmocka_unit_test(an_index_fits_the_memory_that_was_asked_for),
       cmocka_unit_test(a_lazy_child_is_absent_until_it_is_opened),
       cmocka_unit_test(a_projection_decodes_and_copies_what_it_names),
+      cmocka_unit_test(members_of_a_oneof_that_are_not_named_are_not_copied),
+      cmocka_unit_test(compiling_a_projection_without_memory_tells_so_and_leaks_nothing),
       cmocka_unit_test(unknown_fields_can_be_dropped),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

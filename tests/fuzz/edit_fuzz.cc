@@ -64,10 +64,19 @@ void edit(encode::Encoder* e, Script* s, schema::View other, int depth) {
       case 7: encode::put_string_at(e, f->number, i, s->text()); break;
       case 8: encode::remove_key(e, f->number, s->text()); break;
       case 9: encode::remove_key_int(e, f->number, int8_t(s->byte())); break;
-      case 10:
+      case 10: {
         if (!other || schema::type_of(other) != t) break;
-        encode::merge(e, other);
+        if (i < 2) {
+          encode::merge(e, other);
+          break;
+        }
+        base::Arena masks;
+        auto m = schema::mask_compile(t, f->name, schema::kMaskStrict, &masks);
+        must(m.ok(), "a field's name is no mask");
+        if (i == 2) encode::merge_masked(e, other, *m, s->byte() % 4);
+        else encode::trim_to(e, *m);
         break;
+      }
       case 11: encode::clear(e, s->byte() * 7u + 1); break;  // perhaps unknown
       default:
         if (depth == 0) break;

@@ -52,15 +52,12 @@ class Http2 : public Client {
       nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, 0, NGHTTP2_NO_ERROR, nullptr, 0);
     }
     begin();
-    for (auto& [id, s] : streams_)
-      if (s.deferred && may_send(s)) {
-        s.deferred = false;
-        nghttp2_session_resume_data(session_, id);
-      }
+    go_on();
     fill();
     push();
     receive();
     if (done_) return;
+    go_on();
     give_window();
     fill();
     push();
@@ -148,6 +145,14 @@ class Http2 : public Client {
       if (at > s.in.size()) break;
     }
     return got >= s.ends.size() ? s.body.size() : s.ends[got];
+  }
+  // With what waited for an answer, or to be asked for.
+  void go_on() {
+    for (auto& [id, s] : streams_)
+      if (s.deferred && may_send(s)) {
+        s.deferred = false;
+        nghttp2_session_resume_data(session_, id);
+      }
   }
   bool may_send(const Stream& s) const { return !s.asks && (s.sent == s.body.size() || s.sent < allowed(s)); }
 

@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -19,7 +21,11 @@ World* of(void* user) { return static_cast<World*>(user); }
 
 World::World(uint64_t seed, bool trace) : chance_(seed), trace_(trace) {
   io_.user = this;
-  io_.socket = [](void* u, int, int, int) { return of(u)->open(Descriptor::kListener); };
+  io_.socket = [](void* u, int domain, int, int) {
+    if (domain != AF_NETLINK) return of(u)->open(Descriptor::kListener);
+    of(u)->told_ = false;
+    return of(u)->chance_.once_in(8) ? -EAFNOSUPPORT : of(u)->open(Descriptor::kNetlink);
+  };
   io_.bind = [](void*, int, const sockaddr*, socklen_t) { return 0; };
   io_.listen = [](void* u, int fd, int) {
     of(u)->listener_ = fd;
@@ -37,7 +43,11 @@ World::World(uint64_t seed, bool trace) : chance_(seed), trace_(trace) {
     return 0;
   };
   io_.getpeername = io_.getsockname;
-  io_.setsockopt = [](void* u, int, int, int, const void*, socklen_t) { return of(u)->asleep_ == false && of(u)->turns_ && of(u)->hits(of(u)->faults.option) ? -ENOBUFS : 0; };
+  io_.setsockopt = [](void* u, int, int, int name, const void*, socklen_t) {
+    if (of(u)->asleep_ == false && of(u)->turns_ && of(u)->hits(of(u)->faults.option)) return -ENOBUFS;
+    if (name == SO_ATTACH_FILTER) of(u)->barred_ns_ = of(u)->now_;
+    return 0;
+  };
   io_.getsockopt = [](void*, int, int, int, void* v, socklen_t* n) {
     memset(v, 0, *n);
     return 0;
@@ -49,6 +59,10 @@ World::World(uint64_t seed, bool trace) : chance_(seed), trace_(trace) {
     return of(u)->io_sendv(fd, &v, 1);
   };
   io_.sendv = [](void* u, int fd, const iovec* v, size_t n) { return of(u)->io_sendv(fd, v, n); };
+  io_.unsent = [](void* u, int fd) -> int64_t {
+    Descriptor* d = of(u)->get(fd, Descriptor::kLink, "unsent");
+    return d ? int64_t(d->link->down.in_flight + d->link->down.readable()) : -EBADF;
+  };
   io_.close = [](void* u, int fd) { of(u)->io_close(fd); };
   io_.epoll_create = [](void* u) { return of(u)->open(Descriptor::kEpoll); };
   io_.epoll_ctl = [](void* u, int, int op, int fd, epoll_event* e) { return of(u)->io_ctl(op, fd, e); };
@@ -203,7 +217,7 @@ void World::reset_by_server(Link* l) {
 // ---- peers
 
 Link* World::dial(Peer* p) {
-  if (listener_ < 0) return nullptr;
+  if (listener_ < 0 || barred_ns_) return nullptr;  // what a filter drops is said again after a second, when nobody listens
   links_.push_back(std::make_unique<Link>());
   Link* l = links_.back().get();
   l->number = int(links_.size());
@@ -212,7 +226,14 @@ Link* World::dial(Peer* p) {
   static const size_t kSizes[] = {200, 3000, 20000, 65536, 300000};
   l->up.capacity = kSizes[chance_.below(5)];
   l->down.capacity = kSizes[chance_.below(5)];
-  backlog_.push_back(l);
+  if (chance_.once_in(2)) {
+    backlog_.push_back(l);
+    return l;
+  }
+  handshakes_.push_back(l);
+  after(chance_.between(0, 500) * kMs, [this, l] {
+    if (std::erase(handshakes_, l)) backlog_.push_back(l);
+  });
   return l;
 }
 
@@ -297,6 +318,15 @@ int World::io_accept(int fd, sockaddr* a, socklen_t* n) {
 
 int64_t World::io_recv(int fd, void* p, size_t n) {
   WorldSide w;
+  if (size_t i = size_t(fd - kFirst); i < descriptors_.size() && descriptors_[i].kind == Descriptor::kNetlink) {
+    told_ = true;
+    note("%zu handshakes are under way", handshakes_.size());
+    nlmsghdr h{};
+    h.nlmsg_len = sizeof h;
+    h.nlmsg_type = handshakes_.empty() ? NLMSG_DONE : SOCK_DIAG_BY_FAMILY;
+    memcpy(p, &h, std::min(n, sizeof h));
+    return int64_t(std::min(n, sizeof h));
+  }
   Descriptor* d = get(fd, Descriptor::kLink, "recv");
   if (!d) return -EBADF;
   Link* l = d->link;
@@ -326,6 +356,7 @@ int64_t World::io_recv(int fd, void* p, size_t n) {
 
 int64_t World::io_sendv(int fd, const iovec* v, size_t count) {
   WorldSide w;
+  if (size_t i = size_t(fd - kFirst); i < descriptors_.size() && descriptors_[i].kind == Descriptor::kNetlink) return int64_t(v[0].iov_len);
   Descriptor* d = get(fd, Descriptor::kLink, "send");
   if (!d) return -EBADF;
   Link* l = d->link;
@@ -372,6 +403,11 @@ void World::io_close(int fd) {
   moved();
   if (descriptors_[i].kind == Descriptor::kListener && fd == listener_) {
     listener_ = -1;
+    if (barred_ns_ && told_ && !handshakes_.empty() && now_ - barred_ns_ < patience_ns)
+      wrong("the listener closed %lld ms behind the bar, in the middle of %zu handshakes", static_cast<long long>((now_ - barred_ns_) / kMs), handshakes_.size());
+    if (barred_ns_ && !backlog_.empty() && !faults.accept) wrong("the listener closed with %zu connections in its queue", backlog_.size());
+    backlog_.insert(backlog_.end(), handshakes_.begin(), handshakes_.end());
+    handshakes_.clear();
     for (Link* b : backlog_) {
       b->server_closed = true;
       reset_by_server(b);

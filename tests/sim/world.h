@@ -74,6 +74,7 @@ struct Link {
   bool garbled = false;          // the peer has said nonsense: bytes mean nothing any more
   bool step_due = false;
   int64_t stalled_ns = 0;        // in all
+  bool slow = false;             // its peer reads slowly, though not too slowly
   int64_t accepted_ns = 0, closed_ns = 0;  // by the server
   int64_t fin_ns = 0;            // the server has said all
   Peer* peer = nullptr;
@@ -128,6 +129,7 @@ class World {
   void stall(Link* l, bool up, int64_t ns);
 
   // ---- what a run is judged by
+  int64_t patience_ns = 0;                     // that a drain has with handshakes
   bool asleep() const { return asleep_; }
   uint64_t turns() const { return turns_; }
   uint64_t most_barren() const { return most_barren_; }
@@ -156,7 +158,7 @@ class World {
     uint64_t data;
   };
   struct Descriptor {
-    enum Kind { kFree, kListener, kLink, kEpoll, kEvent, kTimer } kind = kFree;
+    enum Kind { kFree, kListener, kLink, kEpoll, kEvent, kTimer, kNetlink } kind = kFree;
     Link* link = nullptr;
     bool edge = false;             // of an eventfd
     int64_t due = 0;               // of a timerfd
@@ -187,7 +189,9 @@ class World {
   std::vector<Descriptor> descriptors_;
   std::map<int, Watch> watches_;
   std::vector<std::unique_ptr<Link>> links_;
-  std::vector<Link*> backlog_;
+  std::vector<Link*> backlog_, handshakes_;  // that wait for accept; that have begun
+  int64_t barred_ns_ = 0;                    // since when no more may begin
+  bool told_ = false;                        // of them, when it was asked last
   int listener_ = -1;
   bool asleep_ = false;
   uint64_t turns_ = 0, barren_ = 0, most_barren_ = 0;

@@ -114,11 +114,11 @@ static void a_client_that_takes_nothing_holds_its_answer(void **state) {
   server_stop(1000);
 }
 
-/* Ms until the server lets go of a reader of some megabytes a second, or hardly anything; -1: not within `most`. With a buffer of its
+/* Ms until the server lets go of a reader of some ten megabytes a second, or hardly anything; -1: not within `most`. With a buffer of its
    usual size: of a narrow one the system's timers decide how much is taken. */
 static int64_t let_go_within(int64_t most, int narrow) {
   int fd = narrow ? dial_narrow() : dial();
-  char bytes[20000];
+  char bytes[60000]; /* each time: the system opens its window in steps of megabytes, and none may take as long as the limit */
   int64_t begun = now_ms(), took = -1; /* before the server's own time begins, however late this thread is */
   post_json(fd, "", "{\"text\":\"size 16000000\"}");
   while (stats().bytes_out == 0) usleep(1000);

@@ -1,35 +1,18 @@
 /* Debug builds: a view that is used after a loop has ended it is told with what ended it, the function that turned the loop,
  * and from where the program had called that. */
 #include <regex.h>
-#include <sys/wait.h>
 
 #include "inproc.h"
+#include "support/misuse.h"
 
 static const zcrpc_view *_Atomic kept_view;
 
-/* Uses v in a child of its own; returns what it said on stderr, "" if it was not caught. */
+static void read_number(const zcrpc_view *v) { zcrpc_view_int64(v, NUMBER); }
+
+/* What the use of v says on stderr, "" if it is not caught. */
 static const char *said_of(const zcrpc_view *v) {
   static char said[4096];
-  ssize_t n;
-  size_t all = 0;
-  int pipes[2], status;
-  pid_t child;
-  assert_int_equal(pipe(pipes), 0);
-  child = fork();
-  assert_true(child >= 0);
-  if (child == 0) {
-    dup2(pipes[1], 2);
-    signal(SIGABRT, SIG_DFL);
-    alarm(20);
-    zcrpc_view_int64(v, NUMBER);
-    _exit(0);
-  }
-  close(pipes[1]);
-  while (all < sizeof said - 1 && (n = read(pipes[0], said + all, sizeof said - 1 - all)) > 0) all += (size_t)n;
-  said[all] = 0;
-  close(pipes[0]);
-  assert_int_equal(waitpid(child, &status, 0), child);
-  return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? said : "";
+  return aborts(read_number, v, said, sizeof said) ? said : "";
 }
 
 /* The whole line. Another thread may end the view a little later. */

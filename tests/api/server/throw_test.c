@@ -1,5 +1,9 @@
 /* Handlers, interceptors and observers in C++ that throw: the client reads a bare code, the log has the cause, the stack of
  * the function was unwound, and everybody else goes on. */
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include "h2.h"
 #include "throwing.h"
 
@@ -213,7 +217,7 @@ static void a_page_that_throws_is_never_answered(void **state) {
   close(fd);
   /* Its head had promised 100 bytes: the connection ends short of them. */
   fd = dial();
-  say(fd, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+  say(fd, "GET /late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   for (ssize_t n; (n = recv(fd, rest + got, sizeof rest - 1 - got, 0)) > 0;) got += (size_t)n;
   rest[got] = 0;
   assert_null(strstr(rest, "hunter2"));
@@ -264,6 +268,32 @@ static void a_reply_that_throws_stops_the_loop(void **state) {
   nothing_is_left();
 }
 
+/* A release callback must not throw. The process ends, as of any C++ program; what it died of stands on its stderr. */
+static void who_must_not_throw_ends_the_process_without_a_word(void **state) {
+  (void)state;
+  int ends[2];
+  assert_int_equal(pipe(ends), 0);
+  pid_t child = fork();
+  if (child == 0) {
+    const struct rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    signal(SIGABRT, SIG_DFL); /* cmocka catches it */
+    dup2(ends[1], STDERR_FILENO);
+    zcrpc_buffer_release(zcrpc_buffer_wrap("x", 1, throw_release, NULL, NULL));
+    _exit(0);
+  }
+  close(ends[1]);
+  char text[4096] = "";
+  size_t n = 0;
+  for (ssize_t r; n + 1 < sizeof text && (r = read(ends[0], text + n, sizeof text - n - 1)) > 0;) n += (size_t)r;
+  close(ends[0]);
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFSIGNALED(status));
+  assert_int_equal(WTERMSIG(status), SIGABRT);
+  assert_non_null(strstr(text, "Own")); /* its type, mangled or not */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_thrown_text_reaches_the_wire_or_the_process_ends),
@@ -275,6 +305,7 @@ int main(void) {
       cmocka_unit_test(a_page_that_throws_is_never_answered),
       cmocka_unit_test(throwing_leaks),
       cmocka_unit_test(a_reply_that_throws_stops_the_loop),
+      cmocka_unit_test(who_must_not_throw_ends_the_process_without_a_word),
   };
   return cmocka_run_group_tests(tests, start, end);
 }

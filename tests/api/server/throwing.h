@@ -18,6 +18,7 @@ void throw_observe(const zcrpc_call_record *record, void *user); /* when *(int *
 void throw_http(zcrpc_call *call, const zcrpc_http *request, void *user); /* "/late" after it has begun to answer */
 void throw_reply(zcrpc_call *call, const zcrpc_event *event, const zcrpc_view *message, void *user); /* counts in *(int *)user */
 
+void throw_release(const void *data, size_t n, void *user);
 int throwing_locals(void);   /* objects of the stacks that were left and not destroyed */
 int throwing_uncaught(void); /* std::uncaught_exceptions() as the last function began */
 

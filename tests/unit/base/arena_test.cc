@@ -240,9 +240,12 @@ void buffers_are_held_until_reset_and_in_the_arenas_own_memory(void**) {
     alignas(8) uint8_t memory[64];
     Arena a(memory, sizeof memory);
     assert_true(a.hold(b));
+    Buffer* other = Buffer::make(3);
     int more = 0;
-    while (a.hold(b)) more++;  // until it is full
+    while (a.hold(more % 2 ? b : other)) more++;  // until it is full
     assert_int_equal(more, sizeof(void*) == 8 ? 3 : 7);
+    assert_true(a.hold(more % 2 ? other : b));  // the one that was held last is not held twice
+    other->release();
     b->release();
     assert_int_equal(released, 0);
     a.reset();

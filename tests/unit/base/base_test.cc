@@ -152,6 +152,14 @@ void hashes_are_what_their_names_say(void**) {
   assert_true(p.k0 == q.k0 && p.k1 == q.k1);
 }
 
+// What a client has sent forges no line, and moves no cursor.
+void a_log_line_has_control_characters(void**) {
+  std::string said;
+  Log log{[](int32_t, const char* text, size_t n, void* user) { static_cast<std::string*>(user)->append(text, n); }, &said, LogLevel::kInfo};
+  log.format(LogLevel::kInfo, "%s: \xc3\xa4 ~", "/a\r\n2 error\x1b[2J\x7f\t");
+  assert_string_equal(said.c_str(), "/a??2 error?[2J??: \xc3\xa4 ~");
+}
+
 void logs_below_the_level_are_not_formatted(void**) {
   std::string got;
   Log log{[](int32_t level, const char* text, size_t n, void* user) { static_cast<std::string*>(user)->append(std::to_string(level) + ":").append(text, n).append(";"); },
@@ -183,6 +191,7 @@ int main() {
       cmocka_unit_test(metadata_is_all_or_nothing),
       cmocka_unit_test(utf8_is_rfc_3629),
       cmocka_unit_test(hashes_are_what_their_names_say),
+      cmocka_unit_test(a_log_line_has_control_characters),
       cmocka_unit_test(logs_below_the_level_are_not_formatted),
       cmocka_unit_test(the_clock_goes_forward),
   };

@@ -352,6 +352,30 @@ void a_chatty_client_is_taken_for_an_attack(void**) {
   assert_int_equal(s.h.requests, 20'000);
 }
 
+// Nor are small messages of a stream whose client opens both windows behind each of them, as Dart's does.
+void a_chatty_stream_is_taken_for_an_attack(void**) {
+  Scene s;
+  const std::string message("\0\0\0\0\3\x0a\x01x", 8);
+  std::string all = kHello + frame(kHeaders, kEndHeaders, 1, head("/s.S/Chat", {}, "application/grpc"));
+  for (int i = 0; i < 6000; i++) {
+    all += frame(kData, 0, 1, message) + frame(kWindow, 0, 0, be32(8)) + frame(kWindow, 0, 1, be32(8));
+    for (size_t at = 0; at < all.size() && !s.closed;) {
+      ssize_t n = send(s.fd, all.data() + at, all.size() - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (n > 0) at += size_t(n);
+      s.turn();
+    }
+    all.clear();
+    s.hear_once();
+  }
+  for (int i = 0; i < 50; i++) s.turn(1), s.hear_once();
+  assert_false(s.closed);
+  assert_int_equal(s.frames(kGoaway), 0);
+  assert_int_equal(s.frames(kReset), 0);
+  size_t came = 0;
+  for (const Frame& f : frames_of(s.got)) came += f.type == kData ? f.payload.size() : 0;
+  assert_int_equal(came, 6000 * message.size());
+}
+
 // ---- HTTP/1.1
 
 void two_parsers_read_two_requests(void**) {
@@ -594,6 +618,7 @@ int main() {
       cmocka_unit_test(floods_whose_answers_nobody_reads_pile_up),
       cmocka_unit_test(streams_above_the_limit_are_served),
       cmocka_unit_test(a_chatty_client_is_taken_for_an_attack),
+      cmocka_unit_test(a_chatty_stream_is_taken_for_an_attack),
       cmocka_unit_test(two_parsers_read_two_requests),
       cmocka_unit_test(pipelined_requests_pile_up),
       cmocka_unit_test(chunk_extensions_and_trailers_are_free),

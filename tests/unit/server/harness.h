@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <map>
 #include <string>
 
 #include "net/loop.h"
@@ -25,6 +26,8 @@ struct Harness {
   bool echo = true;     // else messages of a stream are only read
   std::string reply;    // what requests are answered with instead of their own bytes, unless it is empty
   int pushes = 0;       // a stream's first message is answered with so many replies at once, whatever its room is
+  int polite = 0;       // likewise, but when there is room
+  std::map<zcrpc::rpc::Call*, int> left;  // of those
   int requests = 0, port = 0;
   int dones = 0, code = 0;  // DONEs that were heard, and the last one's code
   std::string log;      // a line each
@@ -62,8 +65,17 @@ struct Harness {
     }
     zcrpc::net::Loop::free(loop);
   }
+  void send_politely(zcrpc::rpc::Call* c) {
+    zcrpc_op op{};
+    op.kind = ZCRPC_OP_SEND;
+    for (int& n = left[c]; n > 0 && c->verbs->room(c) > 0; n--) (void)c->verbs->op(c, &op, zcrpc::base::Slice(std::string_view(reply)), nullptr, {}).ok();
+  }
   void do_op(zcrpc::rpc::Event* e) {
     zcrpc_op op{};
+    if (polite && (e->record.kind == ZCRPC_EVENT_MESSAGE || e->record.kind == ZCRPC_EVENT_WRITABLE)) {
+      left.emplace(e->call, polite);
+      return send_politely(e->call);
+    }
     zcrpc::base::Slice bytes;
     switch (e->record.kind) {
       case ZCRPC_EVENT_REQUEST:

@@ -1,13 +1,7 @@
 // Handshakes of TLS that stop half way: each is cut at the deadline of the handshake, whatever it sends meanwhile, and
 // neither the neighbours nor the loop notice. With a limit of a fifth of a second instead of ten.
-#include <openssl/err.h>
-#include <openssl/ssl.h>
+#include "unit/server/secure.h"
 
-#include "tls/context.h"
-#include "unit/server/harness.h"
-
-#include "support/certificates.h"
-#include "support/cmocka.h"
 extern "C" {
 #include "support/peak_malloc.h"
 }
@@ -18,108 +12,6 @@ namespace {
 
 constexpr int kLimit = 200;
 constexpr int kCount = 50;  // of each kind
-identity g_ca, g_server;
-
-int prepare(void**) {
-  identity_make(&g_ca, "test authority", nullptr, nullptr);
-  identity_make(&g_server, "server", "DNS:localhost", &g_ca);
-  return 0;
-}
-int clear(void**) {
-  identity_free(&g_ca);
-  identity_free(&g_server);
-  return 0;
-}
-
-// A client whose bytes go through memory, so that a test decides how many of them leave.
-struct Client {
-  SSL_CTX* ctx = SSL_CTX_new(TLS_client_method());
-  SSL* ssl = nullptr;
-  int fd = -1;
-  bool up = false, closed = false;
-
-  explicit Client(int port, std::string_view alpn = {"\x08http/1.1", 9}) {
-    X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), g_ca.certificate);
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, nullptr);
-    ssl = SSL_new(ctx);
-    SSL_set1_host(ssl, "localhost");
-    SSL_set_bio(ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-    SSL_set_alpn_protos(ssl, reinterpret_cast<const uint8_t*>(alpn.data()), unsigned(alpn.size()));
-    SSL_set_connect_state(ssl);
-    fd = dial(port);
-    assert_true(fd >= 0);
-  }
-  ~Client() {
-    SSL_free(ssl);
-    SSL_CTX_free(ctx);
-    if (fd >= 0) close(fd);
-    ERR_clear_error();
-  }
-  // What it wants to say.
-  std::string bytes() {
-    std::string s(BIO_ctrl_pending(SSL_get_wbio(ssl)), '\0');
-    if (!s.empty()) BIO_read(SSL_get_wbio(ssl), s.data(), int(s.size()));
-    return s;
-  }
-  std::string hello() {
-    SSL_do_handshake(ssl);
-    return bytes();
-  }
-  void hear() {
-    char b[16384];
-    ssize_t n = recv(fd, b, sizeof b, MSG_DONTWAIT);
-    if (n > 0) BIO_write(SSL_get_rbio(ssl), b, int(n));
-    if (n == 0 || (n < 0 && errno != EAGAIN)) closed = true;
-  }
-  void step() {
-    hear();
-    if (!up) up = SSL_do_handshake(ssl) == 1;
-    say(fd, bytes());
-  }
-  // One call; "" if there was no answer in time.
-  std::string call(Harness* h, std::string_view text) {
-    std::string request = post(text), got;
-    for (int64_t limit = ms_now() + 3000; !up && !closed && ms_now() < limit; h->turn(1)) step();
-    if (!up) return "";
-    SSL_write(ssl, request.data(), int(request.size()));
-    for (int64_t limit = ms_now() + 3000; !closed && ms_now() < limit; h->turn(1)) {
-      char b[4096];
-      step();
-      int n = SSL_read(ssl, b, sizeof b);
-      if (n > 0) got.append(b, size_t(n));
-      if (got.ends_with(text)) return got;
-    }
-    return "";
-  }
-};
-
-struct Secure {
-  Harness h;
-  tls::Context* context = nullptr;
-  int port = 0;
-
-  explicit Secure(const server::Config& c) {
-    tls::Config t;
-    t.certificate = g_server.pem;
-    t.key = g_server.key_pem;
-    auto made = tls::Context::make(t);
-    if (!made.ok()) fail_msg("%s", made.status().message());
-    context = *made;
-    h.streams = context;
-    base::Status s = h.start(net::system_io(), c);
-    if (!s.ok()) fail_msg("%s", s.message());
-    port = atoi(strrchr(h.server->address(1), ':') + 1);
-  }
-  ~Secure() {
-    h.stop();
-    context->release();
-  }
-  uint64_t connections() {
-    zcrpc_stats s{};
-    h.server->stats(&s);
-    return s.connections_now;
-  }
-};
 
 server::Config hasty() {
   server::Config c;
@@ -159,6 +51,7 @@ void a_stalled_handshake_is_waited_for(void**) {
     size_t cost = peak_malloc_bytes();
     uint64_t there = 0;
     int64_t longest = 0, took = 0;
+    bool early = false;  // on a busy machine the first may have gone before the last has come
     for (int i = 0; took == 0 && ms_now() - start < 5000; i++) {
       // The neighbours go on, and new ones come in.
       int64_t from = ms_now();
@@ -171,6 +64,7 @@ void a_stalled_handshake_is_waited_for(void**) {
       }
       longest = std::max(longest, ms_now() - from);
       there = std::max(there, s.connections());
+      early = early || (i == 0 && ms_now() - start < kLimit - 10);
       if (kind == kDrip && said < hellos[0].size() - 1) {
         for (int k = 0; k < kCount; k++) say(stalled[k], std::string_view(hellos[k]).substr(said, 1));
         said++;
@@ -180,7 +74,7 @@ void a_stalled_handshake_is_waited_for(void**) {
       if (s.connections() <= 2) took = ms_now() - start;
     }
     print_message("%d times %s: gone after %d ms; %zu KiB; a neighbour waited %d ms at most\n", kCount, kNames[kind], int(took), cost >> 10, int(longest));
-    assert_true(there >= kCount + 2);
+    assert_true(there >= kCount + 2 || !early);
     assert_true(took >= kLimit - 10 && took < kLimit + 2000);  // and not later for what came meanwhile
     assert_true(longest < 2000);
     assert_true(cost < kCount * size_t(200) << 10);  // most of it is OpenSSL's

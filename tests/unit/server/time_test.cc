@@ -1,4 +1,6 @@
 // What a peer may take its time for, with limits of a tenth of a second instead of those of production.
+#include <netinet/tcp.h>
+
 #include <algorithm>
 
 #include "unit/server/harness.h"
@@ -154,7 +156,7 @@ void a_cut_leaves_no_line(void**) {
     until_closed(k.c, k.text, &got, &log);
     bool good = k.want.empty() ? log.empty() : log.find(k.want) != log.npos && std::count(log.begin(), log.end(), '\n') == 1 && log.starts_with("127.0.0.1:");
     if (!good) fail_msg("wanted \"%s\", logged \"%s\"", k.want.c_str(), log.c_str());
-    if (k.want.starts_with("cut: /")) assert_true(log.find("(ZCRPC_SERVER_BODY_TIMEOUT 150 ms, then ZCRPC_SERVER_MIN_RATE 1000000 bytes a second)\n") != log.npos);
+    if (k.want.starts_with("cut: /")) assert_true(log.find("(ZCRPC_SERVER_BODY_TIMEOUT 150 ms, then ZCRPC_SERVER_MIN_RATE 1000000 bytes a second); 1 cut so\n") != log.npos);
   }
 }
 
@@ -202,12 +204,16 @@ void a_header_block_that_dawdles_is_waited_for(void**) {
       hello + frame(1, 4, 1, part).substr(0, 10),
       hello + frame(1, 4, 1, part).substr(0, 9),
       refused() + frame(1, 1, 1, "\x00"),                                   // trailers
+      hello + frame(6, 0, 0, "12345678").substr(0, 8),                      // of any other frame: a part of its head
+      hello + frame(6, 0, 0, "12345678").substr(0, 12),                     // or of the rest
+      hello + frame(0x42, 0, 0, "grease").substr(0, 9),
+      refused() + frame(0, 0, 1, "12345678").substr(0, 8),
   };
   for (auto& kind : kinds) {
     std::string got, log;
     int64_t took = until_closed(c, kind, &got, &log);
     assert_true(took >= kLimit - 10 && took < 3000);
-    assert_true(log.find(": cut: no whole header block for 150 ms (ZCRPC_SERVER_HEAD_TIMEOUT)\n") != log.npos);
+    assert_true(log.find(": cut: no whole frame or header block for 150 ms (ZCRPC_SERVER_HEAD_TIMEOUT)\n") != log.npos);
     assert_int_equal(frames(got, 7), 1);
   }
   // Frames that trickle are no progress.
@@ -252,13 +258,123 @@ void a_header_block_in_parts_is_cut(void**) {
   h.stop();
 }
 
-bool g_full = false;
+const std::string kEcho = std::string("\x83\x86\x04\x09/s.S/Echo\x01\x01x", 16) + std::string("\x0f\x10\x11" "application/proto", 20);
+const std::string kChat = std::string("\x83\x86\x04\x09/s.S/Chat\x01\x01x", 16) + std::string("\x0f\x10\x10" "application/grpc", 19);
 
-// The rest of a block lies in the socket while the server does not read, since its answers are not taken.
-void who_is_not_read_is_taken_for_slow(void**) {
+// The frames of a stream's body have no time but that of a silent peer: a byte now and then is no word.
+void data_that_drips_keeps_a_dead_stream(void**) {
+  for (bool drips : {true, false}) {
+    server::Config c = hasty();
+    c.idle_ms = 60'000;
+    c.body_rate = 10'000;
+    c.keepalive_ms = c.keepalive_timeout_ms = kLimit;
+    Harness h;
+    h.echo = false;
+    assert_true(h.start(net::system_io(), c).ok());
+    int fd = dial(h.port);
+    say(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(1, 4, 1, kChat));
+    const std::string one = frame(0, 0, 1, std::string("\0\0\0\x3e\x80", 5) + std::string(16'000, 'x'));
+    bool closed = false;
+    int64_t start = ms_now(), most = drips ? 5000 : 6 * kLimit;
+    size_t said = 0;
+    // At a good rate each frame is longer than the ping waits, too, and is cut nowhere else.
+    while (!closed && ms_now() - start < most) {
+      std::string_view piece = std::string_view(one).substr(said % one.size(), drips ? 1 : 500);
+      say(fd, piece);
+      said += piece.size();
+      hear(&h, fd, "", 5, &closed);
+    }
+    assert_int_equal(closed, drips);
+    if (drips) assert_true(ms_now() - start >= 2 * kLimit - 10 && ms_now() - start < 3000);
+    assert_int_equal(h.log.find(": cut: no answer to a ping for 150 ms (ZCRPC_SERVER_KEEPALIVE_TIMEOUT)\n") != h.log.npos, drips);
+    close(fd);
+    h.stop();
+  }
+}
+
+bool g_full = false;
+net::Io full_or_not() {
   net::Io io = *net::system_io();
   io.send = [](void*, int fd, const void* p, size_t n) -> int64_t { return g_full ? -EAGAIN : net::system_io()->send(nullptr, fd, p, n); };
   io.sendv = [](void*, int fd, const iovec* v, size_t n) -> int64_t { return g_full ? -EAGAIN : net::system_io()->sendv(nullptr, fd, v, n); };
+  return io;
+}
+
+// Nor is a body slow that lies in the socket, nor a peer dead whose PING does. But the time that was read counts.
+void a_body_that_is_not_read_is_cut(void**) {
+  net::Io io = full_or_not();
+  server::Config c = hasty();
+  c.idle_ms = c.stall_ms = 60'000;
+  c.keepalive_ms = c.keepalive_timeout_ms = 2 * kLimit;
+  c.body_rate = 1;
+  c.high_water = 4096;
+  Harness h;
+  h.reply.assign(20'000, 'a');
+  assert_true(h.start(&io, c).ok());
+  int fd = dial(h.port);
+  bool closed = false;
+  say(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0));
+  hear(&h, fd, "", 20, &closed);
+  g_full = true;
+  say(fd, frame(1, 4, 1, kEcho) + frame(1, 4, 3, kEcho) + frame(1, 4, 5, kEcho) + frame(0, 1, 5, "\x0a\x01x"));
+  hear(&h, fd, "", 30, &closed);
+  say(fd, frame(0, 1, 1, "\x0a\x01x"));
+  hear(&h, fd, "", 6 * kLimit, &closed);
+  assert_int_equal(h.requests, 1);
+  assert_false(closed);
+  assert_true(h.log.empty());
+  g_full = false;
+  int64_t start = ms_now();
+  for (int i = 0; i < 100 && h.requests < 2; i++) hear(&h, fd, "", 10, &closed);
+  assert_int_equal(h.requests, 2);
+  for (int i = 0; i < 200 && h.log.empty(); i++) {
+    say(fd, frame(6, 0, 0, "12345678"));
+    hear(&h, fd, "", 10, &closed);
+  }
+  assert_true(ms_now() - start < 3000);
+  // Of the 900 ms before hardly any counted.
+  size_t at = h.log.find(": cut: /s.S/Echo: 0 bytes of a body in ");
+  if (at == h.log.npos) fail_msg("%s", h.log.c_str());
+  assert_true(atoi(h.log.c_str() + at + strlen(": cut: /s.S/Echo: 0 bytes of a body in ")) <= kLimit + 50 + ms_now() - start);
+  assert_false(closed);
+  close(fd);
+  h.stop();
+}
+
+// A request that was answered early, whose rest waits behind an answer that is being taken.
+void the_rest_of_a_request_that_is_not_read_is_cut(void**) {
+  net::Io io = full_or_not();
+  server::Config c = hasty();
+  c.idle_ms = c.stall_ms = c.body_grace_ms = 60'000;
+  c.dropped_ms = kLimit;
+  c.high_water = 40;
+  Harness h;
+  assert_true(h.start(&io, c).ok());
+  int fd = dial(h.port);
+  bool closed = false;
+  g_full = true;
+  std::string early = "POST /s.S/None HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nContent-Length: 5000\r\n\r\n";
+  say(fd, early);
+  hear(&h, fd, "", 20, &closed);
+  say(fd, std::string(5000, 'x') + post("\x0a\x01x"));
+  hear(&h, fd, "", 4 * kLimit, &closed);
+  assert_false(closed);
+  g_full = false;
+  std::string got = hear(&h, fd, "\x0a\x01x", 3000, &closed);
+  assert_true(got.starts_with("HTTP/1.1 404 ") && got.ends_with("\x0a\x01x"));
+  assert_true(h.log.empty());
+  // And one that is read has its time.
+  say(fd, early);
+  hear(&h, fd, "", 3000, &closed);
+  assert_true(closed);
+  assert_true(h.log.find("ZCRPC_SERVER_REST_TIMEOUT") != h.log.npos);
+  close(fd);
+  h.stop();
+}
+
+// The rest of a block lies in the socket while the server does not read, since its answers are not taken.
+void who_is_not_read_is_taken_for_slow(void**) {
+  net::Io io = full_or_not();
   server::Config c = hasty();
   c.idle_ms = c.stall_ms = 60'000;
   c.high_water = 4096;
@@ -269,7 +385,7 @@ void who_is_not_read_is_taken_for_slow(void**) {
   bool closed = false;
   say(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0));
   hear(&h, fd, "", 20, &closed);
-  std::string head = std::string("\x83\x86\x04\x09/s.S/Echo\x01\x01x", 16) + std::string("\x0f\x10\x11" "application/proto", 20);
+  const std::string& head = kEcho;
   g_full = true;
   say(fd, frame(1, 4, 1, head) + frame(0, 1, 1, "\x0a\x01x") + frame(1, 4, 3, head).substr(0, 20));
   hear(&h, fd, "", 30, &closed);
@@ -352,6 +468,41 @@ void a_peer_that_has_gone_without_a_word_is_kept(void**) {
     if (there) assert_true(frames(got, 6) >= 3);
     else assert_true(frames(got, 6) == 1 && ms_now() - start >= 2 * kLimit - 10);
     assert_int_equal(h.log.find(": cut: no answer to a ping for 150 ms (ZCRPC_SERVER_KEEPALIVE_TIMEOUT)\n") != h.log.npos, !there);
+    close(fd);
+    h.stop();
+  }
+}
+
+// HTTP/1.1 has none: the kernel asks, of what was accepted from a listener that was told to.
+int g_accepted = -1;
+void a_peer_of_http1_that_has_gone_without_a_word_is_kept(void**) {
+  for (bool asked : {true, false}) {
+    net::Io io = *net::system_io();
+    io.accept = [](void*, int fd, sockaddr* a, socklen_t* n) {
+      const int got = net::system_io()->accept(nullptr, fd, a, n);
+      return got < 0 ? got : g_accepted = got;
+    };
+    Harness h;
+    server::Config c;
+    c.keepalive_ms = asked ? 90'500 : -1;
+    c.keepalive_timeout_ms = 20'000;
+    assert_true(h.start(&io, c).ok());
+    int fd = dial(h.port);
+    say(fd, post("x"));
+    bool closed = false;
+    assert_true(hear(&h, fd, "\r\n\r\n", 2000, &closed).starts_with("HTTP/1.1 200"));
+    auto option = [](int level, int name) {
+      int v = -1;
+      socklen_t n = sizeof v;
+      assert_int_equal(getsockopt(g_accepted, level, name, &v, &n), 0);
+      return v;
+    };
+    assert_int_equal(option(SOL_SOCKET, SO_KEEPALIVE), asked);
+    if (asked) {
+      assert_int_equal(option(IPPROTO_TCP, TCP_KEEPIDLE), 91);
+      assert_int_equal(option(IPPROTO_TCP, TCP_KEEPINTVL), 5);
+      assert_int_equal(option(IPPROTO_TCP, TCP_KEEPCNT), 4);
+    }
     close(fd);
     h.stop();
   }
@@ -456,10 +607,14 @@ int main() {
       cmocka_unit_test(a_peer_that_reads_nothing_is_kept),
       cmocka_unit_test(a_header_block_that_dawdles_is_waited_for),
       cmocka_unit_test(a_header_block_in_parts_is_cut),
+      cmocka_unit_test(data_that_drips_keeps_a_dead_stream),
+      cmocka_unit_test(a_body_that_is_not_read_is_cut),
+      cmocka_unit_test(the_rest_of_a_request_that_is_not_read_is_cut),
       cmocka_unit_test(who_is_not_read_is_taken_for_slow),
       cmocka_unit_test(an_old_connection_is_never_renewed_or_loses_a_request),
       cmocka_unit_test(a_call_on_an_old_connection_runs_on_past_its_grace),
       cmocka_unit_test(a_peer_that_has_gone_without_a_word_is_kept),
+      cmocka_unit_test(a_peer_of_http1_that_has_gone_without_a_word_is_kept),
       cmocka_unit_test(pings_keep_an_idle_connection_open),
       cmocka_unit_test(a_connection_takes_more_requests_than_it_may),
       cmocka_unit_test(the_last_request_of_a_connection_is_cut_at_its_age),

@@ -12,6 +12,11 @@ using namespace zcrpc;
 
 namespace {
 
+// A stream's beginning and one message of it.
+std::string chat(uint32_t id) {
+  return frame(kHeaders, kEndHeaders, id, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, id, std::string("\0\0\0\0\3\x0a\x01x", 8));
+}
+
 constexpr int kLimit = 200;
 constexpr size_t kMiB = 1 << 20;
 
@@ -277,24 +282,69 @@ net::Io slow_line(double per_ms) {
 }
 const std::string kWide = frame(kWindow, 0, 0, be32(0x7fff0000 - 65535)) + frame(kSettings, 0, 0, std::string("\x00\x04\x00\x40\x00\x00", 6));
 
+// One whose system takes much at once, and no more until a third of that has gone.
+struct Buffer {
+  double capacity = 0, per_ms = 0, fill = 0, sent = 0;
+  int64_t at = 0;
+  void pass() {
+    int64_t now = ms_now();
+    if (at) fill = std::max(0.0, fill - double(now - at) * per_ms);
+    at = now;
+  }
+  double arrived() {
+    pass();
+    return sent - fill;
+  }
+  int64_t take(int fd, const void* p, size_t n) {
+    pass();
+    if ((capacity - fill) * 3 < capacity) return -EAGAIN;
+    int64_t r = net::system_io()->send(nullptr, fd, p, std::min(n, size_t(capacity - fill)));
+    if (r > 0) fill += double(r), sent += double(r);
+    return r;
+  }
+} g_buffer;
+
+net::Io buffered_line(double capacity, double per_ms) {
+  g_buffer = {capacity, per_ms, 0, 0, 0};
+  net::Io io = *net::system_io();
+  io.send = [](void*, int fd, const void* p, size_t n) { return g_buffer.take(fd, p, n); };
+  io.sendv = [](void*, int fd, const iovec* v, size_t) { return g_buffer.take(fd, v->iov_base, v->iov_len); };
+  io.unsent = [](void*, int) {
+    g_buffer.pass();
+    return int64_t(g_buffer.fill);
+  };
+  return io;
+}
+
+// Sixteen calls at once, unary ones and streams in turn, each answered with as many bytes.
+struct Crowd : Client {
+  static constexpr int kMany = 16;
+  static server::Config config() {
+    server::Config c = hasty_streams();
+    c.body_rate = 50'000;
+    c.stall_rate = 20'000;
+    return c;
+  }
+  Crowd(const server::Config& c, std::string_view hello, size_t each, const net::Io* io = net::system_io()) : Client(c, hello, io), size(each) {
+    h.reply.assign(each, 'a');
+    h.pushes = 1;
+    std::string all;
+    for (uint32_t i = 0; i < kMany; i++) all += i % 2 ? words(2 * i + 1) : chat(2 * i + 1);
+    say(fd, all);
+  }
+  int whole() const { return int(std::count_if(bytes.begin(), bytes.end(), [&](auto& b) { return b.second >= size; })); }
+
+  const size_t size;
+};
+
 // Many share a line, and each has less of it than the least rate: none of them holds back.
 void a_slow_line_is_taken_for_slow_clients(void**) {
   net::Io io = slow_line(150);
-  server::Config c = hasty_streams();
-  c.body_rate = 50'000;
-  c.stall_rate = 20'000;
+  server::Config c = Crowd::config();
   c.high_water = 4096;
-  Client k(c, kWide, &io);
-  k.h.reply.assign(10'000, 'a');
-  k.h.pushes = 1;
-  std::string all;
-  constexpr uint32_t kCalls = 16;
-  for (uint32_t i = 0; i < kCalls; i++)
-    all += i % 2 ? k.words(2 * i + 1) : frame(kHeaders, kEndHeaders, 2 * i + 1, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, 2 * i + 1, std::string("\0\0\0\0\3\x0a\x01x", 8));
-  say(k.fd, all);
-  auto came = [&] { return std::count_if(k.bytes.begin(), k.bytes.end(), [](auto& b) { return b.second >= 10'000; }); };
-  int64_t took = k.until([&] { return came() == kCalls; }, 10'000);
-  if (came() != kCalls) fail_msg("%d of %u after %d ms: %s", int(came()), kCalls, int(took), g_log.c_str());
+  Crowd k(c, kWide, 10'000, &io);
+  int64_t took = k.until([&] { return k.whole() == k.kMany; }, 10'000);
+  if (k.whole() != k.kMany) fail_msg("%d of %d after %d ms: %s", k.whole(), k.kMany, int(took), g_log.c_str());
   assert_true(took > 3 * kLimit);
   assert_true(k.resets.empty());
 }
@@ -302,34 +352,54 @@ void a_slow_line_is_taken_for_slow_clients(void**) {
 // The same where the connection's window is what is narrow, and not the line: one of many has nothing for longer than the limit.
 void a_narrow_connection_is_taken_for_slow_clients(void**) {
   for (bool drips : {false, true}) {
-    server::Config c = hasty_streams();
-    c.body_rate = 50'000;
-    c.stall_rate = 20'000;
-    Client k(c, frame(kSettings, 0, 0, std::string("\x00\x04\x00\x40\x00\x00", 6)));
-    k.h.reply.assign(20'000, 'a');
-    k.h.pushes = 1;
-    std::string all;
-    constexpr uint32_t kCalls = 16;
-    for (uint32_t i = 0; i < kCalls; i++)
-      all += i % 2 ? k.words(2 * i + 1) : frame(kHeaders, kEndHeaders, 2 * i + 1, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, 2 * i + 1, std::string("\0\0\0\0\3\x0a\x01x", 8));
-    say(k.fd, all);
-    auto came = [&] { return std::count_if(k.bytes.begin(), k.bytes.end(), [](auto& b) { return b.second >= 20'000; }); };
+    Crowd k(Crowd::config(), frame(kSettings, 0, 0, std::string("\x00\x04\x00\x40\x00\x00", 6)), 20'000);
     int64_t start = ms_now();
-    auto cut = [&] { return k.resets.size() + size_t(std::count_if(k.ended.begin(), k.ended.end(), [&](auto& e) { return e.second && k.has(e.first, "grpc-status: 4\n"); })); };
-    while (came() + int64_t(cut()) < kCalls && ms_now() - start < 10'000) {
+    auto cut = [&] { return int(k.resets.size()) + int(std::count_if(k.ended.begin(), k.ended.end(), [&](auto& e) { return e.second && k.has(e.first, "grpc-status: 4\n"); })); };
+    while (k.whole() + cut() < k.kMany && ms_now() - start < 10'000) {
       say(k.fd, frame(kWindow, 0, 0, be32(drips ? 1 : 1500)));
       k.pause(10);
     }
-    print_message("%s: %d whole, %zu cut after %d ms\n", drips ? "drips" : "narrow", int(came()), cut(), int(ms_now() - start));
+    print_message("%s: %d whole, %d cut after %d ms\n", drips ? "drips" : "narrow", k.whole(), cut(), int(ms_now() - start));
     if (drips) {
-      assert_true(cut() >= kCalls - 4);  // those that the first window had room for came whole
+      assert_true(cut() >= k.kMany - 4);  // those that the first window had room for came whole
     } else {
-      assert_int_equal(came(), kCalls);
+      assert_int_equal(k.whole(), k.kMany);
       assert_int_equal(cut(), 0);
       assert_true(ms_now() - start > 3 * kLimit);
     }
     assert_false(k.closed);
   }
+}
+
+// What is slow is not seen by what the socket takes.
+void what_the_system_holds_hides_a_slow_client(void**) {
+  for (bool http2 : {true, false}) {
+    for (bool drips : {true, false}) {
+      net::Io io = buffered_line(90'000, drips ? 1 : 20);
+      Client k(hasty_streams(), http2 ? kWide : "", &io);
+      k.h.reply.assign(120'000, 'a');
+      if (http2) k.call(1);
+      else say(k.fd, post("x"));
+      int64_t took = k.until([&] { return k.got.size() > 120'000; }, 5000);
+      assert_int_equal(k.closed, drips);
+      assert_int_equal(k.got.size() > 120'000, !drips);
+      assert_true(drips ? took >= kLimit - 10 && took < 3000 : took > 2 * kLimit);
+    }
+  }
+}
+
+// Nor does a stream hold back whose client has not got what would open its window.
+void what_is_under_way_is_taken_for_a_shut_window(void**) {
+  net::Io io = buffered_line(1 << 20, 380);  // it has come a little behind the third look, and there is time for an answer before the fourth
+  Crowd k(Crowd::config(), frame(kWindow, 0, 0, be32(0x7fff0000 - 65535)) + frame(kSettings, 0, 0, std::string("\x00\x04\x00\x00\x75\x30", 6)), 60'000, &io);
+  constexpr int kFirst = 30'000;
+  int64_t start = ms_now();
+  k.until([&] { return g_buffer.arrived() >= double(k.kMany * kFirst); });
+  assert_true(ms_now() - start > 2 * kLimit);
+  for (uint32_t i = 0; i < k.kMany; i++) say(k.fd, frame(kWindow, 0, 2 * i + 1, be32(kFirst + 100)));
+  k.until([&] { return k.whole() == k.kMany; });
+  if (k.whole() != k.kMany) fail_msg("%d of %d: %s", k.whole(), k.kMany, g_log.c_str());
+  assert_true(k.resets.empty());
 }
 
 void a_line_that_drips_is_kept(void**) {
@@ -367,7 +437,7 @@ void messages_of_streams_that_nobody_takes_pile_up(void**) {
   k.h.pushes = 10;
   constexpr uint32_t kCalls = 30;
   std::string all;
-  for (uint32_t i = 0; i < kCalls; i++) all += frame(kHeaders, kEndHeaders, 2 * i + 1, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, 2 * i + 1, std::string("\0\0\0\0\3\x0a\x01x", 8));
+  for (uint32_t i = 0; i < kCalls; i++) all += chat(2 * i + 1);
   peak_malloc_start();
   say(k.fd, all);
   k.until([&] { return k.ended.size() >= kCalls - 6; });
@@ -387,6 +457,48 @@ void messages_of_streams_that_nobody_takes_pile_up(void**) {
   assert_int_equal(k.goaways, 0);
 }
 
+// Handlers that ask for room before each message are told to wait for others, and do not end because of them.
+void handlers_that_ask_for_room_are_refused(void**) {
+  for (size_t message : {size_t(64) << 10, kMiB}) {
+    server::Config c = hasty();
+    c.stall_ms = 60'000;
+    c.untaken = 64 * message;
+    Client k(c);
+    k.h.reply.assign(message, 'a');
+    k.h.polite = 3;
+    constexpr uint32_t kCalls = 40;
+    std::string all;
+    for (uint32_t i = 0; i < kCalls; i++) all += chat(2 * i + 1);
+    peak_malloc_start();
+    say(k.fd, all);
+    k.pause(100);
+    size_t cost = peak_malloc_bytes();
+    print_message("40 streams of 3 messages of %zu KiB that nobody takes: %zu KiB\n", message >> 10, cost >> 10);
+    assert_true(cost < 24 * message + kMiB);  // a quarter of the limit, and what is on its way
+    assert_true(k.ended.empty() && k.resets.empty());
+    // Those that hold the room back go on as their client takes, and then the others, with all that they had to say.
+    size_t of_one = 3 * (5 + message);
+    auto whole = [&] { return std::count_if(k.bytes.begin(), k.bytes.end(), [&](auto& b) { return b.second == of_one; }); };
+    say(k.fd, kWide);
+    k.until([&] { return whole() == kCalls; }, 20'000);
+    if (whole() != kCalls) fail_msg("%d of %u", int(whole()), kCalls);
+    assert_true(k.ended.empty() && k.resets.empty());
+  }
+}
+
+// One line tells of all.
+void each_stalled_stream_has_a_line_in_the_log(void**) {
+  Client k(hasty());
+  k.h.reply.assign(64 << 10, 'a');
+  std::string all;
+  for (uint32_t i = 0; i < 50; i++) all += k.words(2 * i + 1);
+  say(k.fd, all);
+  k.until([&] { return k.resets.size() == 50; });
+  assert_int_equal(k.resets.size(), 50);
+  assert_int_equal(std::count(g_log.begin(), g_log.end(), '\n'), 1);
+  assert_true(g_log.find(" 65536 bytes wait; 1 cut so\n") != g_log.npos);
+}
+
 // A lone one may be larger than the limit, as an answer may; behind it calls wait.
 void one_stream_is_too_much_for_its_connection(void**) {
   server::Config c = hasty();
@@ -395,7 +507,7 @@ void one_stream_is_too_much_for_its_connection(void**) {
   Client k(c);
   k.h.reply.assign(256 << 10, 'a');
   k.h.pushes = 10;
-  say(k.fd, frame(kHeaders, kEndHeaders, 1, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, 1, std::string("\0\0\0\0\3\x0a\x01x", 8)));
+  say(k.fd, chat(1));
   k.until([&] { return k.fields.count(1) > 0; });
   k.call(3);
   k.pause(30);
@@ -590,8 +702,12 @@ int main() {
       cmocka_unit_test(a_slow_handler_has_its_stream_cut),
       cmocka_unit_test(a_slow_line_is_taken_for_slow_clients),
       cmocka_unit_test(a_narrow_connection_is_taken_for_slow_clients),
+      cmocka_unit_test(what_the_system_holds_hides_a_slow_client),
+      cmocka_unit_test(what_is_under_way_is_taken_for_a_shut_window),
       cmocka_unit_test(a_line_that_drips_is_kept),
       cmocka_unit_test(messages_of_streams_that_nobody_takes_pile_up),
+      cmocka_unit_test(handlers_that_ask_for_room_are_refused),
+      cmocka_unit_test(each_stalled_stream_has_a_line_in_the_log),
       cmocka_unit_test(one_stream_is_too_much_for_its_connection),
       cmocka_unit_test(answers_that_nobody_takes_pile_up),
       cmocka_unit_test(calls_that_wait_are_lost),
