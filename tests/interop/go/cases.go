@@ -89,14 +89,7 @@ func tooLarge(ctx context.Context, c, _ client) error {
 	if err == nil || c.Failure(err).code != resourceExceeded {
 		return wrong("over the limit: %v", err)
 	}
-	// nginx closes the connection of an upload that was refused early, over HTTP/1.1 without having said so, and the next call
-	// may meet that: it is made again.
-	for try := 0; try < 3; try++ {
-		if err = unaryCall(ctx, c, nil); err == nil {
-			break
-		}
-	}
-	return err
+	return nil
 }
 
 func noMethod(ctx context.Context, c, _ client) error {

@@ -40,6 +40,19 @@ func report(group, name string, took time.Duration, err error) bool {
 	return true
 }
 
+// nginx closes a connection whose request was answered before all of its body had come, over HTTP/1.1 without having said so, and
+// the next call may meet that (its clients' retries are for it): calls are made until one is answered.
+func settle(c client) {
+	for try := 0; try < 3; try++ {
+		ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
+		err := unaryCall(ctx, c, nil)
+		stop()
+		if err == nil {
+			return
+		}
+	}
+}
+
 // All cases but those that the client cannot do.
 func runCases(group string, c, direct client, cases []testCase) bool {
 	good := true
@@ -53,6 +66,9 @@ func runCases(group string, c, direct client, cases []testCase) bool {
 		// answered early may fail in Go's client, which finds its connection closed before it has read the answer.
 		again := strings.HasPrefix(t.name, "cancel") || (!c.Duplex() && strings.HasPrefix(t.name, "early"))
 		for try := 0; try == 0 || (err != nil && again && try < 5); try++ {
+			if !c.Duplex() && strings.HasPrefix(group, "nginx") {
+				settle(c)
+			}
 			ctx, stop := context.WithTimeout(context.Background(), 20*time.Second)
 			err = t.run(ctx, c, direct)
 			stop()
