@@ -107,7 +107,9 @@ void a_loop_that_has_ended_goes_on_queueing(void**) {
   server::Config c;
   c.lame_duck_ms = 0;
   assert_true(h.start(net::system_io(), c).ok());
-  auto second = net::Loop::make({});
+  net::Loop::Options same;
+  same.io = &h.io;
+  auto second = net::Loop::make(same);
   assert_true(second.ok());
   rpc::Hub hub;
   assert_true(h.server->attach(*second, &hub).ok());
