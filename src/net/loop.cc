@@ -207,6 +207,8 @@ void Loop::dispatch(int n) {
 }
 
 void Loop::end() {
+  // Handlers ran since the sleep: what they took is not the time of whoever gets their answers.
+  if (deferred_head_.next != &deferred_head_ || turn_head_.next != &turn_head_) refresh();
   run_deferred();
   arm();
   if (want_turn_) wake();
