@@ -11,6 +11,7 @@ static answer a;
 static zcrpc_loop *loop;
 static pthread_t turner;
 static atomic_int stop, use_arena;
+static atomic_uint turns; /* that were begun */
 static _Atomic uint64_t submit_to; /* of a call that is answered from outside the loop */
 static char m[256], big[1 << 17], page[1 << 16];
 static zcrpc_buffer *large_buffer;
@@ -27,6 +28,7 @@ static void *turn_main(void *user) {
   uint32_t count = 0;
   (void)user;
   while (!atomic_load(&stop)) {
+    atomic_fetch_add(&turns, 1);
     zcrpc_turn t = {.struct_size = sizeof t, .timeout_ms = 100, .ops = ops, .op_base = (const uint8_t *)"\x0a\x02ok", .op_base_len = 4,
                     .op_count = count, .events = events, .event_max = 16};
     if (atomic_load(&use_arena)) t.arena = arena, t.arena_len = sizeof arena;
@@ -133,6 +135,16 @@ static int end(void **state) {
   return 0;
 }
 
+/* Until a turn that begins now has ended, and all that it ran. */
+static void turned(void) {
+  for (unsigned was = atomic_load(&turns); atomic_load(&turns) - was < 2; usleep(200)) zcrpc_loop_wake(loop);
+}
+/* Until the server has done what it does at all that was said. */
+static void heard(void) {
+  while (stats().bytes_in < bytes_said) usleep(200);
+  turned();
+}
+
 /* ---- the paths ---- */
 
 /* To its end; n bytes of request, with the envelope. */
@@ -156,7 +168,7 @@ static void end_later(void) {
   stream *s = h2_request(&c, "/s.S/Echo", "application/grpc", NULL, m, n);
   s->hold = 1;
   nghttp2_session_send(c.session);
-  usleep(50000);
+  heard();
   s->hold = 0;
   nghttp2_session_resume_data(c.session, s->id);
   finished(s, n);
@@ -175,7 +187,7 @@ static void http1_call(const char *type, const void *data, size_t n, int split) 
   memcpy(whole + h, data, n);
   if (split) {
     send_all(fd, whole, (size_t)h + 3);
-    usleep(50000);
+    heard();
     send_all(fd, whole + h + 3, n - 3);
   } else {
     send_all(fd, whole, (size_t)h + n);
@@ -192,7 +204,7 @@ static void http1_split(void) { http1_call("application/proto", m, message(m, "h
 static void http1_body_later(void) {
   int fd = dial();
   say(fd, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nContent-Length: 7\r\n\r\n");
-  usleep(50000);
+  heard();
   send_all(fd, m, request_size = message(m, "hello"));
   read_answer(fd, &a);
   assert_int_equal(a.status, 200);
@@ -206,7 +218,7 @@ static void http1_waits(void) {
   while (!atomic_load(&kept)) usleep(1000);
   n = snprintf(text, sizeof text, "POST /s.S/Echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/proto\r\nContent-Length: 7\r\n\r\n\x0a\x05hello");
   send_all(fd, text, (size_t)n);
-  usleep(50000);
+  heard();
   zcrpc_call_finish(atomic_load(&kept), NULL); /* an empty answer */
   release_kept();
   read_answer(fd, &a);
@@ -259,8 +271,7 @@ static void turn_address(void) {
 }
 static void turn_arena(void) {
   atomic_store(&use_arena, 1);
-  zcrpc_loop_wake(loop); /* the turn that sleeps now has none */
-  usleep(20000);
+  turned(); /* the one that sleeps now has none */
   h2_call("/s.S/Turn", NULL, m, enveloped(m, "hello"));
 }
 static void turn_borrowed(void) {
@@ -343,7 +354,7 @@ static void chat_later(size_t cut) {
   stream *s = h2_request(&c, "/s.S/Chat", "application/grpc", NULL, m, 0);
   s->hold = 1;
   nghttp2_session_send(c.session);
-  usleep(50000);
+  heard();
   s->size = n;
   s->cut = cut;
   s->hold = 0;
@@ -359,14 +370,14 @@ static void chat_waiting(int split) {
   s->hold = split;
   nghttp2_session_send(c.session);
   if (split) {
-    usleep(50000);
+    heard();
     s->size = n;
     s->hold = 0;
     nghttp2_session_resume_data(c.session, s->id);
     nghttp2_session_send(c.session);
   }
   while (!atomic_load(&waiting)) usleep(1000);
-  usleep(50000);
+  heard();
   zcrpc_call_read(atomic_load(&waiting), 100);
   zcrpc_call_release(atomic_exchange(&waiting, NULL));
   finished(s, n);
@@ -423,7 +434,7 @@ static atomic_int busy;
 static void stay(void *user) {
   (void)user;
   atomic_store(&busy, 1);
-  usleep(100000);
+  while (atomic_load(&busy)) usleep(200);
 }
 static void op_submit(void) {
   zcrpc_op op = {.kind = ZCRPC_OP_FINISH, .len = 4};
@@ -435,6 +446,7 @@ static void op_submit(void) {
   zcrpc_loop_post(loop, stay, NULL, NULL);
   while (!atomic_load(&busy)) usleep(1000);
   assert_int_equal(zcrpc_loop_submit(loop, &op, 1, "\x0a\x02ok", 4, NULL), ZCRPC_OK);
+  atomic_store(&busy, 0);
   while (!s->closed && h2_step(&c)) {}
   assert_string_equal(field(s, "grpc-status"), "0");
   answer_size = s->got - 5;
@@ -477,7 +489,7 @@ enum { PATHS = sizeof paths / sizeof *paths };
 static zcrpc_stats settled(void) {
   zcrpc_stats s;
   for (int64_t limit = now_ms() + 5000; (s = stats()).calls_now && now_ms() < limit;) usleep(1000);
-  usleep(20000);
+  turned();
   return stats();
 }
 

@@ -35,6 +35,7 @@ typedef struct client {
 static ssize_t on_send(nghttp2_session *s, const uint8_t *p, size_t n, int flags, void *user) {
   client *c = user;
   ssize_t k = send(c->fd, p, n, MSG_NOSIGNAL);
+  if (k > 0) bytes_said += (uint64_t)k;
   (void)s;
   (void)flags;
   return k < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : k;

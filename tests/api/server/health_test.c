@@ -158,7 +158,7 @@ static void drain_closes_before_health_says_so(void **state) {
   zcrpc_options *o = server_options();
   char in[64], in2[64];
   (void)state;
-  set_int(o, ZCRPC_SERVER_LAME_DUCK, 600);
+  set_int(o, ZCRPC_SERVER_LAME_DUCK, 2000);
   server_start(o, 2);
   zcrpc_server_set_health(server, "s.S", 1, NULL);
   h2_open(&c);
@@ -170,7 +170,7 @@ static void drain_closes_before_health_says_so(void **state) {
   zcrpc_server_drain(server, 5000);
   receive(t, 14);
   assert_int_equal(status_at(t, 1), 2);
-  assert_true(now_ms() - began < 500);
+  assert_int_equal(c.goaways, 0);
   /* The listener is open still, and whoever asks anew is told the same, whatever is set now. */
   zcrpc_server_set_health(server, "s.S", 1, NULL);
   int fd = dial();
@@ -189,7 +189,7 @@ static void drain_closes_before_health_says_so(void **state) {
   assert_int_equal(unknown->got, 7);
   h2_free(&c);
   pthread_join(server_thread, NULL);
-  assert_in_range(now_ms() - began, 550, 4000);
+  assert_in_range(now_ms() - began, 1950, 6500); /* and not 2 s and 5 */
   zcrpc_server_free(server);
   zcrpc_schema_release(schema);
 }
@@ -201,7 +201,7 @@ static void a_balancer_that_polls_has_no_time_to_look(void **state) {
   int64_t began = now_ms();
   zcrpc_server_drain(server, 5000);
   pthread_join(server_thread, NULL);
-  assert_true(now_ms() - began < 1000);
+  assert_true(now_ms() - began < 4500); /* and not 5 s */
   zcrpc_server_free(server);
   zcrpc_schema_release(schema);
   for (int watches = 0; watches < 2; watches++) {
@@ -229,7 +229,7 @@ static void a_balancer_that_polls_has_no_time_to_look(void **state) {
       h2_free(&c);
     }
     pthread_join(server_thread, NULL);
-    assert_in_range(now_ms() - began, 400, 4000);
+    assert_in_range(now_ms() - began, 400, 4900);
     zcrpc_server_free(server);
     zcrpc_schema_release(schema);
   }

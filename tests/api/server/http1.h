@@ -19,6 +19,7 @@ typedef struct answer {
 
 static char pending[1 << 20]; /* received, of later answers */
 static _Thread_local size_t pending_size;
+static _Thread_local uint64_t bytes_said; /* that this thread has sent */
 
 static int dial(void) {
   struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server_port)};
@@ -37,6 +38,7 @@ static void send_all(int fd, const void *data, size_t n) {
   while (n) {
     ssize_t k = send(fd, p, n, MSG_NOSIGNAL);
     if (k <= 0) return; /* closed early: the answer tells */
+    bytes_said += (uint64_t)k;
     p += k;
     n -= (size_t)k;
   }

@@ -173,6 +173,7 @@ static zcrpc_options *options(void) {
   zcrpc_options *o = server_options();
   assert_int_equal(zcrpc_options_add_interceptor(o, look, NULL, NULL), ZCRPC_OK);
   set_int(o, ZCRPC_LIMIT_MESSAGE, 1 << 20);
+  set_int(o, ZCRPC_SERVER_LINGER, 60000); /* of sockets alone */
   return o;
 }
 

@@ -519,15 +519,13 @@ static void a_client_that_goes_leaves_its_call(void **state) {
     stream *t = open_held(&c, "/s.S/Chat", NULL);
     more(&c, t, "a", 0);
     while (t->got == 0) assert_true(h2_step(&c));
-    int64_t began = now_ms();
     if (bare) {
       shutdown(c.fd, SHUT_RDWR);
     } else {
       nghttp2_submit_rst_stream(c.session, NGHTTP2_FLAG_NONE, t->id, NGHTTP2_CANCEL);
       nghttp2_session_send(c.session);
     }
-    await('D');
-    assert_true(now_ms() - began < 1000);
+    await('D'); /* nothing else ends it */
     assert_int_equal(done_code, ZCRPC_CANCELED);
     h2_free(&c);
   }
@@ -556,6 +554,7 @@ static void a_message_comes_without_a_credit(void **state) {
   stream *t = h2_request(&c, "/s.S/Collect", "application/grpc", NULL, q, body + 5);
   nghttp2_session_send(c.session);
   await('R');
+  while (t->sent < 256 << 10) assert_true(h2_step(&c)); /* the server's SETTINGS come when they come */
   settle(&c);
   assert_int_equal(t->sent, 256 << 10); /* the stream's window, which stays shut */
   assert_string_equal(seen, "R");
