@@ -332,7 +332,7 @@ void Connection::flush() {
     stalled_ns_ = 0;
     if (ending_) shut_down();
   } else if (!stalled_ns_) {
-    watch_output(worker_->loop()->now());
+    watch_output();
   }
   if (!dead_ && !update_interest()) close();
 }
@@ -375,10 +375,11 @@ int64_t Connection::in_system() const {
   return std::max<int64_t>(io->unsent(io->user, handler_.fd), 0);
 }
 
-// Something waits, and goes on waiting: by then all of it has to have gone that is there now, or as much as the slowest take.
-void Connection::watch_output(int64_t now) {
+// Something waits, and goes on waiting: by then all of it has to have gone that is there now, or as much as the slowest take. From now
+// on: on a busy machine the system may take long over what it was given just before.
+void Connection::watch_output() {
   const Config& config = worker_->config();
-  stalled_ns_ = later(now, config.stall_ms);
+  stalled_ns_ = later(worker_->loop()->refresh(), config.stall_ms);
   const int64_t due = int64_t(Config::least(config.stall_rate, config.stall_ms)), all = put_out();
   sent_goal_ = std::min(all, sent_ + due);
   stall_goal_ = std::min(all, arrived() + due);
@@ -542,7 +543,7 @@ void Connection::on_timer() {
   if (stalled_ns_ && now >= stalled_ns_) {
     send();
     if (dead_) return;
-    if (sent_ >= sent_goal_ || arrived() >= stall_goal_) watch_output(now);
+    if (sent_ >= sent_goal_ || arrived() >= stall_goal_) watch_output();
     flush();
     if (dead_) return;
   }

@@ -131,7 +131,7 @@ class Connection {
   void flush();
   void send();
   int64_t in_system() const;               // of what was sent: its peer's side has not got it yet
-  void watch_output(int64_t now);
+  void watch_output();
   void end_when_sent();                    // what is queued is the last word
   void shut_down();
   void expect_the_rest();
