@@ -52,12 +52,16 @@ func slowReader(pid int) func(context.Context, client, client) error {
 	}
 }
 
+// Calls that are made at least, however slow the machine is.
+const enough = 200
+
 // Workers that call, one call after another, until the time is over. Prints how many calls were made, and what failed.
 func load(group string, c client, time_ time.Duration) bool {
 	var calls, failed atomic.Int64
 	var why sync.Map
 	var workers sync.WaitGroup
 	end := time.Now().Add(time_)
+	latest := end.Add(20 * time.Second)
 	note := func(kind string, err error) {
 		calls.Add(1)
 		if err != nil {
@@ -69,7 +73,7 @@ func load(group string, c client, time_ time.Duration) bool {
 		workers.Add(1)
 		go func() {
 			defer workers.Done()
-			for time.Now().Before(end) {
+			for now := time.Now(); now.Before(end) || (calls.Load() < enough && now.Before(latest)); now = time.Now() {
 				ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
 				_, _, err := c.Unary(ctx, "Unary", &interopv1.Request{Text: "load", Size: 100}, &interopv1.Reply{}, nil)
 				note("unary", err)
