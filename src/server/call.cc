@@ -195,7 +195,8 @@ void ServerCall::wait_for_time() {
     int64_t silent = net::Timers::after(heard_ns_, route_->silence_ms);
     if (!due || silent < due) due = silent;
   }
-  if (stall_due_ns_ && (!due || stall_due_ns_ < due)) due = stall_due_ns_;
+  int64_t look = stall_due_ns_ && half_due_ns_ ? half_due_ns_ : stall_due_ns_;
+  if (look && (!due || look < due)) due = look;
   if (due) worker_->loop()->set_timer(&timer_, due);
 }
 
@@ -213,23 +214,34 @@ void ServerCall::expect_progress() {
   int64_t rate = state_ == State::kAnswered ? config.body_rate : config.stall_rate;
   stall_due_ns_ = worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs;
   gone_goal_ = h2.gone() + std::min<uint64_t>(stream_out_ ? untaken() : conn_->pending(this), Config::least(rate, config.stall_ms));
-  expect_turn(gone_goal_ - h2.gone());
+  expect_turn(gone_goal_ - h2.gone(), stall_due_ns_);
 }
 
-void ServerCall::expect_turn(uint64_t due) {
-  all_goal_ = conn_->gone() + due;
+void ServerCall::expect_turn(uint64_t bytes, int64_t due) {
+  all_goal_ = conn_->gone() + bytes;
   put_out_ = conn_->put_out();
+  half_due_ns_ = due - (due - worker_->loop()->now()) / 2;
+}
+
+// What arrives just before the end of the time leaves its client none to open the window: what has not arrived by half of it is under way.
+// Returns when the time is over, which is no sooner than as much again.
+int64_t ServerCall::look_halfway(int64_t now, int64_t due) {
+  if (!half_due_ns_ || now < half_due_ns_) return due;
+  under_way_ = conn_->arrived() < put_out_;
+  return std::max(due, now + due - std::exchange(half_due_ns_, 0));
 }
 
 // What its client's windows let go, and waits all the same, waits for the connection, and its neighbours there. Where only the
-// connection's window holds it back, it is their turn in that: what all of them took together counts. And who has not yet got what was put out
-// when the time began, since much lies in the system, cannot give its window back.
+// connection's window holds it back, it is their turn in that: what all of them took together counts. And who had not got what was put out
+// when the time began, since much lies in the system, could not give its window back.
 bool ServerCall::waits_its_turn() const {
-  return conn_->lags(this) || (!conn_->holds(this) && conn_->gone() >= all_goal_) || conn_->arrived() < put_out_;
+  return conn_->lags(this) || (!conn_->holds(this) && conn_->gone() >= all_goal_) || under_way_;
 }
 
 bool ServerCall::stalls(int64_t now) {
-  if (!stall_due_ns_ || now < stall_due_ns_) return false;
+  if (!stall_due_ns_) return false;
+  stall_due_ns_ = look_halfway(now, stall_due_ns_);
+  if (now < stall_due_ns_) return false;
   stall_due_ns_ = 0;
   if (conn_->pending(this) == 0) return false;  // watched again when something waits again
   if (h2.gone() < gone_goal_ && !waits_its_turn()) return true;
@@ -313,14 +325,12 @@ void ServerCall::on_timer() {
     // The end was decided long ago, and the peer has not taken what comes before it. One that goes on taking is waited for.
     if (!conn_ || cut_ || (http2_ && h2.sent())) return;
     const Config& config = worker_->config();
+    int64_t now = worker_->loop()->now();
+    stall_due_ns_ = look_halfway(now, stall_due_ns_);
+    if (now < stall_due_ns_) return worker_->loop()->set_timer(&timer_, stall_due_ns_);
     size_t left = untaken(), due = Config::least(config.body_rate, config.stall_ms);
-    if (!ours_ && !(deadline_ns_ && late()) && (left + due <= left_seen_ || waits_its_turn())) {
-      left_seen_ = left;
-      expect_turn(due);
-      worker_->loop()->set_timer(&timer_, worker_->loop()->now() + config.stall_ms * net::Timers::kNsPerMs);
-      return;
-    }
-    return cut(ours_ || (deadline_ns_ && late()) ? "deadline exceeded" : kNotTaken);
+    if (!ours_ && !late() && (left + due <= left_seen_ || waits_its_turn())) return expect_end();
+    return cut(ours_ || late() ? "deadline exceeded" : kNotTaken);
   }
   int64_t now = worker_->loop()->now();
   if (finished_.load()) return;  // by another thread, whose answer is on its way here
@@ -785,8 +795,8 @@ void ServerCall::recycle() {
   intercepted_ = 0;
   heard_ns_ = ended_ns_ = handled_ns_ = finished_ns_ = 0;
   size_in_ = size_out_ = 0;
-  counted_ = cut_ = parked_ = false;
-  stall_due_ns_ = 0;
+  counted_ = cut_ = parked_ = under_way_ = false;
+  stall_due_ns_ = half_due_ns_ = 0;
   coding_.store(compress::Coding::kIdentity, std::memory_order_relaxed);
   plain_.store(false, std::memory_order_relaxed);
   events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;

@@ -78,7 +78,9 @@ class ServerCall : public rpc::Call {
   void crowd(bool yes);
   // HTTP/2: behind a flush that left something of an answer here.
   void watch_answer();
-  void unwatch_answer() { stall_due_ns_ = 0; }  // nothing waits
+  void unwatch_answer() {  // nothing waits
+    if (state_ != State::kAnswered) stall_due_ns_ = 0;
+  }
   // It was complete, and had to wait: now it may go on.
   bool is_parked() const { return parked_; }
   void unpark();
@@ -145,7 +147,8 @@ class ServerCall : public rpc::Call {
   static bool before_done(rpc::Event* e);
   void on_timer();
   void expect_progress();
-  void expect_turn(uint64_t due);
+  void expect_turn(uint64_t bytes, int64_t due);
+  int64_t look_halfway(int64_t now, int64_t due);
   bool waits_its_turn() const;
   bool stalls(int64_t now);            // what waits for the client has waited long enough
   void answer_not_taken();
@@ -212,6 +215,7 @@ class ServerCall : public rpc::Call {
   size_t untaken() const;              // bytes of the answer that are not on their way yet
   void count_queued();
   void complete_stream();
+  void expect_end();
   // plain.cc
   bool answer_preflight();             // false: it is none
   const Route* plain_route(const rpc::Refusal& r) const;  // nullptr: nobody answers it as plain HTTP
@@ -280,9 +284,11 @@ class ServerCall : public rpc::Call {
   size_t message_in_ = 0, message_out_ = 0;  // as they were on the wire
   size_t size_in_ = 0, size_out_ = 0;        // without compression
   size_t left_seen_ = 0;               // untaken() when the timer was set
-  int64_t stall_due_ns_ = 0;           // until when something of what waits has to leave; 0: nothing waits, or the stream has ended
+  int64_t stall_due_ns_ = 0;           // until when something of what waits has to leave; 0: nothing waits
   uint64_t all_goal_ = 0;              // of the connection's bodies: so much has to have gone
   int64_t put_out_ = 0;                // of the connection, when that was set
+  int64_t half_due_ns_ = 0;            // when half of that time is over; 0: it is,
+  bool under_way_ = false;             // and something of that had not arrived
   uint64_t gone_goal_ = 0;             // of h2: so much
   size_t counted_out_ = 0;             // of what is queued, by the connection
   // Of answers: what the head of a stream tells, and whether messages go as they are all the same.

@@ -1,4 +1,6 @@
 // A stream's answers: messages of any thread are queued in their envelopes, and move to the transport as it takes them.
+#include <algorithm>
+
 #include "json/json.h"
 #include "server/call.h"
 #include "server/server.h"
@@ -307,17 +309,21 @@ void ServerCall::complete_stream() {
     s.sending.trim();
   }
   counters->add(counters->messages_out, s.messages_out.load(std::memory_order_relaxed));
-  // Whoever does not take the rest in time is let go.
-  int64_t now = worker_->loop()->now(), due = now + worker_->config().stall_ms * net::Timers::kNsPerMs;
-  if (!ours_ && deadline_ns_ && deadline_ns_ < due) due = std::max(deadline_ns_, now);
-  if (ours_) due = now + worker_->config().linger_ms * net::Timers::kNsPerMs;
   if (conn_) {
-    const Config& config = worker_->config();
-    left_seen_ = untaken();
-    expect_turn(Config::least(config.body_rate, config.stall_ms));
-    worker_->loop()->set_timer(&timer_, due);
+    expect_end();
     conn_->pump_later(this);
   }
+}
+
+// The stream has ended: whoever does not take the rest in time is let go.
+void ServerCall::expect_end() {
+  const Config& config = worker_->config();
+  const int64_t now = worker_->loop()->now(), stall = now + config.stall_ms * net::Timers::kNsPerMs;
+  stall_due_ns_ = ours_ ? now + config.linger_ms * net::Timers::kNsPerMs : deadline_ns_ ? std::clamp(deadline_ns_, now, stall) : stall;
+  left_seen_ = untaken();
+  expect_turn(Config::least(config.body_rate, config.stall_ms), stall_due_ns_);
+  if (stall_due_ns_ != stall) half_due_ns_ = 0;  // that end does not move
+  worker_->loop()->set_timer(&timer_, half_due_ns_ ? half_due_ns_ : stall_due_ns_);
 }
 
 }  // namespace zcrpc::server

@@ -402,6 +402,51 @@ void what_is_under_way_is_taken_for_a_shut_window(void**) {
   assert_true(k.resets.empty());
 }
 
+// By a clock that the test moves, and a system that holds what the test says.
+int64_t g_now = 0, g_unsent = 0;
+
+// What was under way has come just before its client is looked at: that has half of the time at least to open the window.
+void what_has_just_arrived_is_taken_for_a_shut_window(void**) {
+  enum { kUnary, kGoesOn, kEnded, kKinds };
+  for (int kind = 0; kind < kKinds; kind++) {
+    for (bool opens : {true, false}) {
+      g_now = net::system_io()->monotonic_ns(nullptr);
+      g_unsent = 1 << 20;
+      net::Io io = *net::system_io();
+      io.monotonic_ns = [](void*) { return g_now; };
+      io.unsent = [](void*, int) { return g_unsent; };
+      server::Config c = hasty();
+      c.stall_ms = 30'000;
+      c.keepalive_ms = -1;
+      Client k(c, frame(kWindow, 0, 0, be32(1 << 20)) + frame(kSettings, 0, 0, std::string("\x00\x04\x00\x00\x75\x30", 6)), &io);
+      k.h.reply.assign(60'000, 'a');
+      k.h.pushes = 1;
+      say(k.fd, kind == kUnary ? k.words(1) : chat(1) + (kind == kEnded ? frame(kData, kEndStream, 1) : ""));
+      k.until([&] { return k.bytes[1] == 30'000; });
+      auto wait = [&](int64_t ms) {
+        for (g_now += ms * 1'000'000; ms >= 0; ms -= 1000) k.step(0);
+      };
+      wait(14'000);
+      wait(1500);
+      wait(13'000);
+      g_unsent = 0;
+      wait(1900);
+      wait(8000);
+      assert_int_equal(k.bytes[1], 30'000);
+      assert_true(k.resets.empty() && g_log.empty());
+      if (opens) {
+        say(k.fd, frame(kWindow, 0, 1, be32(40'000)));
+        k.until([&] { return k.bytes[1] >= 60'000; });
+        assert_true(k.bytes[1] >= 60'000);
+        assert_true(k.resets.empty());
+      } else {
+        for (int i = 0; i < 60 && g_log.empty(); i++) wait(1000);
+        assert_true(g_log.find("the client takes too little of its answer") != g_log.npos);
+      }
+    }
+  }
+}
+
 void a_line_that_drips_is_kept(void**) {
   for (bool http2 : {true, false}) {
     net::Io io = slow_line(0.3);
@@ -704,6 +749,7 @@ int main() {
       cmocka_unit_test(a_narrow_connection_is_taken_for_slow_clients),
       cmocka_unit_test(what_the_system_holds_hides_a_slow_client),
       cmocka_unit_test(what_is_under_way_is_taken_for_a_shut_window),
+      cmocka_unit_test(what_has_just_arrived_is_taken_for_a_shut_window),
       cmocka_unit_test(a_line_that_drips_is_kept),
       cmocka_unit_test(messages_of_streams_that_nobody_takes_pile_up),
       cmocka_unit_test(handlers_that_ask_for_room_are_refused),
