@@ -22,6 +22,7 @@ namespace {
 
 constexpr uint64_t kDrainPing = 0x7a63727063647261u;  // tells our own PING from the application's
 constexpr uint64_t kWindowPing = 0x7a6372706362646cu;  // and that which measures the path
+constexpr size_t kFrameHead = 9;
 constexpr size_t kUseful = 64;                        // bytes of DATA that make up for a frame without any
 constexpr uint32_t kAnyNumber = 0x7fffffff;           // of streams, for nghttp2
 constexpr size_t kMaxHeaderBlock = 1 << 20;           // of our answers
@@ -287,8 +288,16 @@ struct H2Glue {
     s->recent_ = nullptr;
     s->streams_--;
     s->waiting_ -= st->left_;
+    s->asked_ -= st->asked_;
     events(s).closed(st, code, st->reset_by_peer_, s->user_);
     return 0;
+  }
+
+  // The first HEADERS of a stream that waits for it is its 100.
+  static void went_on(H2Stream* st, H2Session* s, size_t size) {
+    if (!st || !std::exchange(st->asked_, false)) return;
+    s->asked_--;
+    if (events(s).continued) events(s).continued(st, size, s->user_);
   }
 
   static int frame_send(nghttp2_session* ng, const nghttp2_frame* f, void* user) {
@@ -299,6 +308,7 @@ struct H2Glue {
       if (the_peers && code != NGHTTP2_REFUSED_STREAM) s->spend_reset();
       return 0;
     }
+    if (s->asked_ && f->hd.type == NGHTTP2_HEADERS) [[unlikely]] went_on(stream(ng, s, f->hd.stream_id), s, f->hd.length + kFrameHead);
     if (f->hd.type == NGHTTP2_GOAWAY && s->broken_ && f->goaway.error_code != NGHTTP2_NO_ERROR) s->said_all_ = true;
     if ((f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA) || !(f->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     H2Stream* st = stream(ng, s, f->hd.stream_id);
@@ -352,7 +362,7 @@ struct H2Glue {
     Output* out = s->out_;
     auto* st = static_cast<H2Stream*>(source->ptr);
     if (out->size() >= s->most_) return NGHTTP2_ERR_WOULDBLOCK;
-    if (!out->append(Slice(head, 9))) return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (!out->append(Slice(head, kFrameHead))) return NGHTTP2_ERR_CALLBACK_FAILURE;
     st->framed_ = false;
     st->left_ -= n;
     st->gone_ += n;
@@ -544,7 +554,7 @@ bool H2Session::flush(Output* out, size_t most) {
 // for the connection's end, and the calls that run end with it; the server refuses the stream alone (RFC 9113, 5.1.2). So
 // nghttp2 knows of no limit, and the one that the peer reads is written here.
 bool H2Session::say_settings(Slice frame, Output* out) {
-  constexpr size_t kHead = 9, kEntry = 6;
+  constexpr size_t kHead = kFrameHead, kEntry = 6;
   uint8_t bytes[kHead + 8 * kEntry];
   said_settings_ = true;
   if (frame.size < kHead || frame.size > sizeof bytes || frame.data[3] != NGHTTP2_SETTINGS || frame.data[4] & NGHTTP2_FLAG_ACK) return false;
@@ -640,7 +650,10 @@ bool H2Session::drop_body(H2Stream* s) {
 bool H2Session::go_on(H2Stream* s) {
   if (!std::exchange(s->expects_, false) || s->answered_ || !s->remote_open_) return true;
   nghttp2_nv nv = field(":status", "100", true);
-  return nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, s->id_, nullptr, &nv, 1, nullptr) != NGHTTP2_ERR_NOMEM;
+  if (nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, s->id_, nullptr, &nv, 1, nullptr)) return false;
+  s->asked_ = true;
+  asked_++;
+  return true;
 }
 
 void H2Session::reset(H2Stream* s, uint32_t code) {

@@ -84,6 +84,7 @@ class H2Stream {
   int32_t id_ = 0;
   enum class Reject : uint8_t { kNo, kTooLarge, kMalformed, kNoMemory };
   bool remote_open_ = true, answered_ = false, sent_ = false, more_ = false, deferred_ = false, reset_by_peer_ = false, calmed_ = false, expects_ = false;
+  bool asked_ = false;     // its 100 waits to be framed
   bool framed_ = false;    // a DATA frame of it was begun, and waits for room in the Output
   Reject reject_ = Reject::kNo;  // found in the headers: the server never hears more than `closed`
   uint8_t prefix_size_ = 0, prefix_done_ = 0;
@@ -121,6 +122,8 @@ struct H2Events {
   void (*goaway)(int32_t last_stream, uint32_t code, void* user);  // the peer's
   // What was given of an answer with `more` has gone into the Output: send may be called, also from here.
   void (*taken)(H2Stream* s, void* user) = nullptr;
+  // A 100, by go_on: its frame, so many bytes, is the next that goes into the Output.
+  void (*continued)(H2Stream* s, size_t size, void* user) = nullptr;
 };
 
 // Shared by the sessions of a loop.
@@ -239,7 +242,7 @@ class H2Session {
   int64_t block_ns_ = 0, frame_ns_ = 0;  // when that began, and the frame
   bool said_last_ = false;  // in a GOAWAY: no further streams
   bool said_all_ = false;   // a GOAWAY for a fault has been framed: nothing follows it
-  size_t streams_ = 0, waiting_ = 0;
+  size_t streams_ = 0, waiting_ = 0, asked_ = 0;
   uint64_t gone_ = 0;
   int32_t recent_id_ = 0;   // the stream that was looked for last; nullptr: nghttp2 knows none of ours
   H2Stream* recent_ = nullptr;

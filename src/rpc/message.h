@@ -64,6 +64,7 @@ class MessageReader {
   base::Status take_from(base::Slice* s);
   void next();
   bool between() const { return head_size_ == 0; }
+  size_t begun_bytes() const { return head_size_ < kEnvelope ? head_size_ : kEnvelope + size_ - left_; }  // of the message that is half here
   // The end of the body. unimplemented: no message; invalid_argument or internal: cut short. Then message() is there.
   base::Status end();
   // Connect GET: text of the query, percent-encoded and perhaps base64. Instead of data and end.

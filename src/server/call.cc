@@ -104,6 +104,7 @@ void ServerCall::begin(Connection* conn) {
   request_.set_http2(http2_);
   request_.keep_all(worker_->server()->routes().special(Routes::kPlain) != nullptr);
   begun_ns_ = worker_->loop()->now();
+  arriving_ns_ = begun_ns_;
   unread_ns_ = conn->unread_ns(begun_ns_);
   std::string_view peer = conn->peer();
   peer_size_ = uint8_t(peer.size());
@@ -279,6 +280,34 @@ void ServerCall::log_not_taken() const {
                                int(peer_size_), peer_, int(path.size()), path.data(), static_cast<long long>(worker_->config().stall_ms), stream_out_ ? untaken() : conn_->pending(this), n);
 }
 
+// ---- the time of what comes
+
+int64_t ServerCall::arriving_since(int64_t now) const { return arriving_ns_ + conn_->unread_ns(now) - unread_ns_; }
+
+void ServerCall::begin_arriving() {
+  arriving_ns_ = worker_->loop()->now();
+  unread_ns_ = conn_->unread_ns(arriving_ns_);
+  conn_->expect_by(net::Timers::after(arriving_ns_, worker_->config().body_grace_ms));
+}
+
+// Between its messages a stream may be silent; one that has begun has the time of a body.
+void ServerCall::expect_rest() {
+  const uint64_t at = reader_.body_bytes - reader_.begun_bytes();
+  if (std::exchange(arriving_at_, at) != at) begin_arriving();
+}
+
+void ServerCall::asked(int64_t at) {
+  if (state_ != State::kBody) return;
+  asked_at_ = at;
+  conn_->asking(1);
+}
+
+void ServerCall::go_ahead() {
+  asked_at_ = 0;
+  conn_->asking(-1);
+  begin_arriving();
+}
+
 // ---- places
 
 // Before anything of the body is read. Clients take unavailable for what may be sent again, here or elsewhere.
@@ -348,6 +377,7 @@ void ServerCall::body(Slice bytes) {
   if (takes_credit()) return stream_body(bytes);
   if (lingering_ && (dropped_ += bytes.size) > worker_->config().dropped) conn_->reset(this, http::kH2NoError);
   if (state_ != State::kBody) return;
+  if (asked_at_) [[unlikely]] go_ahead();  // it did not wait
   if (request_.text()) {
     if (!bytes.empty()) text_body(bytes);
     return;
@@ -656,6 +686,7 @@ void ServerCall::closed() {
   worker_->loop()->clear_timer(&timer_);
   if (parked_) conn_->parked(-1);
   parked_ = false;
+  if (std::exchange(asked_at_, 0)) conn_->asking(-1);
   if (cut_) error = outcome_.take();  // not before: whoever has finished it may be looking
   reader_.let_go();
   conn_->narrowed(std::exchange(widened, 0));
@@ -802,7 +833,8 @@ void ServerCall::recycle() {
   events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;
   aborted_.store(false, std::memory_order_relaxed);
   finished_.store(false, std::memory_order_relaxed);
-  deadline_ns_ = 0;
+  deadline_ns_ = asked_at_ = 0;
+  arriving_at_ = kNoMessage;
   message_in_ = message_out_ = left_seen_ = 0;
   dropped_ = dropped_seen_ = 0;
   h2 = Stream{};

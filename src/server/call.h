@@ -60,7 +60,23 @@ class ServerCall : public rpc::Call {
     body_piece_ = {body, nullptr};
     return {&body_piece_, 1};
   }
-  uint64_t body_bytes() const { return reader_.body_bytes; }
+  // A body, or a message of a stream, has come in part, and its client alone keeps the rest back; since when, without the time in
+  // which nothing was read; how much there is.
+  bool is_arriving() const {
+    if (state_ == State::kBody) return !parked_ && !asked_at_;
+    return takes_credit() && !reader_.between() && !stream_->broken && !is_finished();
+  }
+  int64_t arriving_since(int64_t now) const;
+  uint64_t arrived_bytes() const { return stream_in_ ? reader_.begun_bytes() : reader_.body_bytes; }
+  // It waits for a 100, which ends at that byte of what its connection puts out, or waits there to be framed: the time of its body begins when
+  // that was taken, or the body comes.
+  static constexpr int64_t kUnframed = INT64_MAX;
+  void asked(int64_t at);
+  void framed_100(int64_t at) {
+    if (asked_at_) asked_at_ = at;
+  }
+  bool hears_100(int64_t sent) const { return asked_at_ && sent >= asked_at_; }
+  void go_ahead();
   // Requests stream: the window of what arrives returns by credits, and not by itself.
   bool takes_credit() const { return stream_in_ && state_ == State::kHandling; }
   // HTTP/1.1: what waits for credits has become so much that reading on has to wait too.
@@ -92,8 +108,6 @@ class ServerCall : public rpc::Call {
   bool is_finished() const { return finished_.load(std::memory_order_relaxed); }
   size_t queued() const { return stream_->queued.load(std::memory_order_relaxed); }
   int64_t begun_ns() const { return begun_ns_; }
-  // Its connection's, when it began.
-  int64_t unread_ns() const { return unread_ns_; }
   // The connection that counts it among its calls is no more.
   void orphaned();
   // HTTP/2: our side has ended and the peer's has not: what still comes is dropped, within bounds, and if the end does not come a
@@ -111,6 +125,7 @@ class ServerCall : public rpc::Call {
   ServerCall *next = nullptr, *prev = nullptr;  // of the connection's list, or of the pool
 
  private:
+  static constexpr uint64_t kNoMessage = UINT64_MAX;
   struct OwnTask : net::Task { ServerCall* self; };
   struct OwnTimer : net::Timer { ServerCall* self; };
 
@@ -146,6 +161,8 @@ class ServerCall : public rpc::Call {
   static bool before_message(rpc::Event* e);
   static bool before_done(rpc::Event* e);
   void on_timer();
+  void begin_arriving();
+  void expect_rest();
   void expect_progress();
   void expect_turn(uint64_t bytes, int64_t due);
   int64_t look_halfway(int64_t now, int64_t due);
@@ -257,7 +274,10 @@ class ServerCall : public rpc::Call {
   bool reply_given_ = false;           // by an operation: the message is reply_bytes_ or reply_buffer_, not the encoder's
   base::Buffer* reply_buffer_ = nullptr;
   base::Vec<uint8_t> reply_bytes_;
-  int64_t begun_ns_ = 0, unread_ns_ = 0, deadline_ns_ = 0;  // 0: none
+  int64_t begun_ns_ = 0, deadline_ns_ = 0;  // 0: none
+  int64_t arriving_ns_ = 0, unread_ns_ = 0;  // when what is half here began; its connection's then
+  uint64_t arriving_at_ = kNoMessage;       // the byte of a stream's body with which it began
+  int64_t asked_at_ = 0;                    // see asked; 0: it does not wait for a 100
   int64_t grace_ns_ = 0;                    // until an answer tells that it has passed
   int64_t handled_ns_ = 0, finished_ns_ = 0;  // of a watched call: when its handler got it, and ended it
   int64_t heard_ns_ = 0, ended_ns_ = 0;  // when a stream's last message came or went; when a watched call ended

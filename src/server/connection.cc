@@ -363,8 +363,14 @@ void Connection::send() {
     out_.sent(size_t(n));
     rpc::Counters::add(worker_->counters().bytes_out, uint64_t(n));
     sent_ += n;
+    if (asking_ > 0) [[unlikely]] tell_of_100s();
     if (size_t(n) < offered) return;  // full: no need to be told
   }
+}
+
+void Connection::tell_of_100s() {
+  for (ServerCall* c = calls_; c; c = c->next)
+    if (c->hears_100(sent_)) c->go_ahead();
 }
 
 // A socket is called writable when a third of its buffer is free, and those may be megabytes: what the peer takes of them shows here.
@@ -603,8 +609,8 @@ void Connection::log_slow(ServerCall* c, int64_t ms) const {
   if (n == 0) return;
   std::string_view path = c->logged_path();
   worker_->loop()->log().format(base::LogLevel::kInfo,
-                                "%.*s: cut: %.*s: %llu bytes of a body in %lld ms (ZCRPC_SERVER_BODY_TIMEOUT %lld ms, then ZCRPC_SERVER_MIN_RATE %lld bytes a second); %llu cut so",
-                                int(peer_size_), peer_, int(path.size()), path.data(), static_cast<unsigned long long>(c->body_bytes()), static_cast<long long>(ms),
+                                "%.*s: cut: %.*s: %llu bytes of a %s in %lld ms (ZCRPC_SERVER_BODY_TIMEOUT %lld ms, then ZCRPC_SERVER_MIN_RATE %lld bytes a second); %llu cut so",
+                                int(peer_size_), peer_, int(path.size()), path.data(), static_cast<unsigned long long>(c->arrived_bytes()), c->takes_credit() ? "message" : "body", static_cast<long long>(ms),
                                 static_cast<long long>(config.body_grace_ms), static_cast<long long>(config.body_rate), n);
 }
 
@@ -673,9 +679,9 @@ int64_t Connection::check(int64_t now) {
   due_next = std::min(due_next, later(now, config.idle_ms));
   for (ServerCall* c = calls_; c;) {
     ServerCall* following = c->next;
-    if (c->state() == ServerCall::State::kBody && !c->is_parked()) {
-      int64_t begun = c->begun_ns() + unread_ns(now) - c->unread_ns(), ms = (now - begun) / kMs;
-      if (now - begun >= config.body_grace_ms * kMs && int64_t(c->body_bytes()) < ms * config.body_rate / 1000) {
+    if (c->is_arriving()) {
+      int64_t begun = c->arriving_since(now), ms = (now - begun) / kMs;
+      if (now - begun >= config.body_grace_ms * kMs && int64_t(c->arrived_bytes()) < ms * config.body_rate / 1000) {
         log_slow(c, ms);
         c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));
       } else {

@@ -84,6 +84,7 @@ class Connection {
 
   // What comes is taken; for how long it was not, in all.
   bool reads() const { return reading_; }
+  void asking(int n) { asking_ += n; }  // calls whose 100 has not left
   int64_t unread_ns(int64_t now) const { return unread_ns_ + (reading_ ? 0 : now - paused_ns_); }
 
   Worker* worker() const { return worker_; }
@@ -130,6 +131,7 @@ class Connection {
   bool add_cors(ServerCall* c);            // false: no memory
   void flush();
   void send();
+  void tell_of_100s();
   int64_t in_system() const;               // of what was sent: its peer's side has not got it yet
   void watch_output();
   void end_when_sent();                    // what is queued is the last word
@@ -222,6 +224,7 @@ class Connection {
   bool handed_ = false;                    // HTTP/2: a part of an answer was, since the last flush
   bool expected_ = false;                  // likewise: a 100 may be, by a client that has not sent its body yet
   int parked_ = 0;                         // calls that wait until less of answers does
+  int asking_ = 0;                         // and those that wait for a 100, which waits here
   size_t queued_ = 0;                      // HTTP/2: bytes of answers that wait in calls
   http::Output out_;
   void count_copies();

@@ -107,7 +107,10 @@ void Connection::begin_http1(bool body_follows) {
     return;
   }
   bool wanted = k->head_done();
-  if (wanted && h.expect_continue && h.has_body() && !body_follows && !out_.append(http::kContinue)) broken_ = true;
+  if (wanted && h.expect_continue && h.has_body() && !body_follows) {
+    if (!out_.append(http::kContinue)) broken_ = true;
+    k->asked(put_out());
+  }
   if (wanted && h.has_body()) expect_by(k->begun_ns() + worker_->config().body_grace_ms * kMs);
 }
 

@@ -28,7 +28,9 @@ struct H2Callbacks {
     // A body that does not come with its head is given a time.
     if (!call(s)->head_done() || !s->remote_open()) return;
     c->expect_by(call(s)->begun_ns() + c->worker_->config().body_grace_ms * net::Timers::kNsPerMs);
-    c->expected_ |= s->expects();
+    if (!s->expects()) return;
+    c->expected_ = true;
+    call(s)->asked(ServerCall::kUnframed);
   }
   static void data(http::H2Stream* s, Slice bytes, void* user) {
     // The one message of a unary call is what the stream's credit is for: its window returns as it arrives, and the
@@ -43,6 +45,7 @@ struct H2Callbacks {
     (void)call(s)->pump();
     if (conn(user)->pending(call(s)) == 0) call(s)->unwatch_answer();
   }
+  static void continued(http::H2Stream* s, size_t size, void* user) { call(s)->framed_100(conn(user)->put_out() + int64_t(size)); }
   static void end(http::H2Stream* s, void*) { call(s)->body_end(); }
   static void sent(http::H2Stream* s, void*) {
     if (s->remote_open()) call(s)->linger();
@@ -65,6 +68,7 @@ const http::H2Events Connection::kH2Events = {
     .ping_ack = nullptr,
     .goaway = nullptr,
     .taken = H2Callbacks::taken,
+    .continued = H2Callbacks::continued,
 };
 
 bool Connection::start_http2() {

@@ -183,7 +183,10 @@ void ServerCall::read_messages(Slice* in, base::Buffer* holder) {
   StreamState& s = *stream_;
   while (in->size && s.credits > 0 && state_ == State::kHandling && !s.broken) {
     if (Status st = reader_.take_from(in); !st.ok()) return spoil(std::move(st));
-    if (!reader_.complete()) return;
+    if (!reader_.complete()) {
+      if (!local_) expect_rest();
+      return;
+    }
     if (Status st = reader_.expand(); !st.ok()) return spoil(std::move(st));
     s.credits--;
     if (Status st = deliver(holder); !st.ok()) return spoil(bad_request(std::move(st)));
