@@ -26,6 +26,7 @@ constexpr size_t kFrameHead = 9;
 constexpr size_t kUseful = 64;                        // bytes of DATA that make up for a frame without any
 constexpr uint32_t kAnyNumber = 0x7fffffff;           // of streams, for nghttp2
 constexpr size_t kMaxHeaderBlock = 1 << 20;           // of our answers
+constexpr ssize_t kTooManyContinuations = -905;       // nghttp2's, which has a name for it since 1.61, and where that was patched
 
 Status failed(int rv) {
   if (rv == NGHTTP2_ERR_NOMEM) return Status::no_memory();
@@ -523,6 +524,8 @@ bool H2Session::feed(Slice bytes, int64_t now_ns) {
   count_frames(bytes);
   if (ssize_t n = nghttp2_session_mem_recv(session_, bytes.data, bytes.size); n == NGHTTP2_ERR_FLOODED) {
     enough("too many pings and settings to answer at a time");
+  } else if (n == kTooManyContinuations) {
+    enough("too many CONTINUATION frames");
   } else if (n < 0 && !broken_) {
     broken_ = true;
     failure_ = nghttp2_strerror(int(n));

@@ -224,6 +224,8 @@ void continuations_without_end_are_read(void**) {
   std::string all = kHello + frame(kHeaders, 0, 1, head("/s.S/Echo"));
   for (int i = 0; i < 50'000; i++) all += frame(kContinuation, 0, 1, i % 2 ? "" : std::string("\x00\x01" "a\x01" "b", 5));
   s.attack(all);
+  s.told_to_calm_down();
+  s.told_why("too many CONTINUATION frames");
   assert_true(s.closed);
   assert_int_equal(s.h.requests, 0);
   s.neighbour_is_served();
