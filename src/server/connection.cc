@@ -558,12 +558,20 @@ void Connection::on_timer() {
 }
 
 // One line for whoever wonders where a connection went, or its answer.
-void Connection::log_cut(const char* why, int64_t ms, const char* option) const {
-  worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: cut: %s for %lld ms (ZCRPC_SERVER_%s)", int(peer_size_), peer_, why, static_cast<long long>(ms), option);
+void Connection::log_cut(const char* why, int64_t ms, const char* option, base::LogLevel level) const {
+  worker_->loop()->log().format(level, "%.*s: cut: %s for %lld ms (ZCRPC_SERVER_%s)", int(peer_size_), peer_, why, static_cast<long long>(ms), option);
 }
 
 void Connection::log_broken_http2() const {
   worker_->loop()->log().format(base::LogLevel::kInfo, "%.*s: bad HTTP/2: %s", int(peer_size_), peer_, h2_->failure());
+}
+
+// Who has not said a byte of HTTP may be a balancer that looks whether the port is open, or a browser's spare connection: nobody wants
+// a line for each. A handshake that stops half way is a broken path, or an attack.
+void Connection::log_late_head(bool settled) const {
+  const bool silent = protocol_ == Protocol::kUnknown && seen_ == 0, opening = silent && stream_ && stream_->opening();
+  const char* why = h2_ ? settled ? "no whole frame or header block" : "no SETTINGS" : opening ? "no whole handshake" : !silent ? "no whole head" : stream_ ? "no byte, or none behind the handshake" : "no byte";
+  log_cut(why, worker_->config().head_ms, "HEAD_TIMEOUT", silent && !opening ? base::LogLevel::kDebug : base::LogLevel::kInfo);
 }
 
 // A peer that has gone without a word is asked, and given up when it says nothing.
@@ -642,8 +650,7 @@ int64_t Connection::check(int64_t now) {
   // The rest of a frame, or of a header block, may have come, and lie in the socket while nothing is read.
   if (int64_t since = h2_ && settled ? h2_->head_since() : 0) head_due = later(reading_ ? std::max(since, resumed_ns_) : now, config.head_ms);
   if (late(head_due)) {
-    const char* why = h2_ ? settled ? "no whole frame or header block" : "no SETTINGS" : protocol_ == Protocol::kHttp1 || seen_ ? "no whole head" : stream_ ? "no handshake, or nothing behind it" : "no byte";
-    log_cut(why, config.head_ms, "HEAD_TIMEOUT");
+    log_late_head(settled);
     if (h2_) h2_->goaway(settled ? http::kH2EnhanceYourCalm : http::kH2SettingsTimeout);
     if (protocol_ == Protocol::kHttp1) bare_http1(408);
     end_when_sent();

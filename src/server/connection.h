@@ -142,7 +142,8 @@ class Connection {
   void grow_old();
   void await_request();
   void count_request();
-  void log_cut(const char* why, int64_t ms, const char* option) const;
+  void log_cut(const char* why, int64_t ms, const char* option, base::LogLevel level = base::LogLevel::kInfo) const;
+  void log_late_head(bool settled) const;
   void log_slow(ServerCall* c, int64_t ms) const;
   void log_broken_http2() const;
   bool alive(int64_t now, int64_t* due);   // false: it was closed

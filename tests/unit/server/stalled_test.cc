@@ -107,6 +107,45 @@ void silence_behind_a_handshake_is_waited_for(void**) {
   assert_true(ms_now() - start >= kLimit - 10 && ms_now() - start < kLimit + 2000);
 }
 
+// Balancers look whether a port is open, or speaks TLS, and ask nothing: thousands of times a day, and nobody wants a line for each.
+std::string g_lines;
+void a_health_check_has_a_line_at_info(void**) {
+  enum Probe { kOpen, kReset, kHello, kHelloReset, kShake, kShakeAndBye, kSilent, kHelloSilent, kShakeSilent, kProbes };
+  for (bool secure : {true, false}) {
+    for (int probe = 0; probe < kProbes; probe++) {
+      if (!secure && probe != kOpen && probe != kReset && probe != kSilent) continue;
+      server::Config c = hasty();
+      g_lines.clear();
+      c.log = {[](int32_t level, const char* text, size_t n, void*) { g_lines.append(std::to_string(level)).append(" ").append(text, n).append("\n"); }, nullptr, base::LogLevel::kDebug};
+      Secure s(c);
+      {
+        Client k(secure ? s.port : s.h.port, {"\x02h2", 3});
+        s.h.turn(1);
+        if (probe == kHello || probe == kHelloReset || probe == kHelloSilent) say(k.fd, k.hello());
+        if (probe == kShake || probe == kShakeAndBye || probe == kShakeSilent) {
+          for (int64_t limit = ms_now() + 3000; !k.up && ms_now() < limit; s.h.turn(1)) k.step();
+          assert_true(k.up);
+        }
+        for (int i = 0; i < 5; i++) s.h.turn(1);
+        if (probe == kShakeAndBye) SSL_shutdown(k.ssl), say(k.fd, k.bytes());
+        linger reset{1, 0};
+        if (probe == kReset || probe == kHelloReset) setsockopt(k.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        bool waits = probe == kSilent || probe == kHelloSilent || probe == kShakeSilent;
+        if (!waits) close(std::exchange(k.fd, -1));
+        for (int64_t limit = ms_now() + 5000; s.connections() > 0 && ms_now() < limit;) {
+          s.h.turn(1);
+          if (k.fd >= 0) k.hear();
+        }
+        assert_int_equal(s.connections(), 0);
+      }
+      const char* want = probe == kSilent && !secure ? ": cut: no byte for 200 ms" : probe == kHelloSilent ? ": cut: no whole handshake for 200 ms"
+                         : probe == kSilent || probe == kShakeSilent ? ": cut: no byte, or none behind the handshake for 200 ms" : nullptr;
+      const bool line = want && g_lines.find(want) != g_lines.npos && g_lines.starts_with(probe == kHelloSilent ? "3 " : "4 ");
+      if (want ? !line : !g_lines.empty()) fail_msg("%s, probe %d: %s", secure ? "TLS" : "clear", probe, g_lines.c_str());
+    }
+  }
+}
+
 // Found by the simulation: a peer that takes nothing of a handshake, and has ended its side or sent more, was told of in
 // every turn until the deadline.
 void a_clogged_handshake_keeps_the_loop_spinning(void**) {
@@ -148,6 +187,7 @@ int main() {
       cmocka_unit_test(a_stalled_handshake_is_waited_for),
       cmocka_unit_test(a_clogged_handshake_keeps_the_loop_spinning),
       cmocka_unit_test(silence_behind_a_handshake_is_waited_for),
+      cmocka_unit_test(a_health_check_has_a_line_at_info),
   };
   return cmocka_run_group_tests(tests, prepare, clear);
 }
