@@ -570,7 +570,10 @@ void Connection::log_broken_http2() const {
 // a line for each. A handshake that stops half way is a broken path, or an attack.
 void Connection::log_late_head(bool settled) const {
   const bool silent = protocol_ == Protocol::kUnknown && seen_ == 0, opening = silent && stream_ && stream_->opening();
-  const char* why = h2_ ? settled ? "no whole frame or header block" : "no SETTINGS" : opening ? "no whole handshake" : !silent ? "no whole head" : stream_ ? "no byte, or none behind the handshake" : "no byte";
+  const char* why = "no whole head";
+  if (h2_) why = settled ? "no whole frame or header block" : "no SETTINGS";
+  else if (opening) why = "no whole handshake";
+  else if (silent) why = stream_ ? "no byte, or none behind the handshake" : "no byte";
   log_cut(why, worker_->config().head_ms, "HEAD_TIMEOUT", silent && !opening ? base::LogLevel::kDebug : base::LogLevel::kInfo);
 }
 
