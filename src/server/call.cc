@@ -224,11 +224,14 @@ void ServerCall::expect_turn(uint64_t bytes, int64_t due) {
   half_due_ns_ = due - (due - worker_->loop()->now()) / 2;
 }
 
-// What arrives just before the end of the time leaves its client none to open the window: what has not arrived by half of it is under way.
-// Returns when the time is over, which is no sooner than as much again.
+// What arrives just before the end of the time leaves its client none to open the window: what has not arrived by half of it is under way, if
+// anything arrives at all: less than the system's buffer holds is watched by nobody else, and whoever reads nothing would never be cut. Returns when the time is over, which is no sooner than as much again.
 int64_t ServerCall::look_halfway(int64_t now, int64_t due) {
   if (!half_due_ns_ || now < half_due_ns_) return due;
-  under_way_ = conn_->arrived() < put_out_;
+  const Config& config = worker_->config();
+  const int64_t arrived = conn_->arrived();
+  under_way_ = arrived < put_out_ && arrived >= under_way_goal_;
+  under_way_goal_ = std::min(conn_->put_out(), arrived + int64_t(Config::least(config.stall_rate, config.stall_ms)));
   return std::max(due, now + due - std::exchange(half_due_ns_, 0));
 }
 
@@ -299,12 +302,11 @@ void ServerCall::expect_rest() {
 void ServerCall::asked(int64_t at) {
   if (state_ != State::kBody) return;
   asked_at_ = at;
-  conn_->asking(1);
+  conn_->expect_by(net::Timers::after(worker_->loop()->now(), Connection::kLookAgainMs));
 }
 
 void ServerCall::go_ahead() {
   asked_at_ = 0;
-  conn_->asking(-1);
   begin_arriving();
 }
 
@@ -686,7 +688,6 @@ void ServerCall::closed() {
   worker_->loop()->clear_timer(&timer_);
   if (parked_) conn_->parked(-1);
   parked_ = false;
-  if (std::exchange(asked_at_, 0)) conn_->asking(-1);
   if (cut_) error = outcome_.take();  // not before: whoever has finished it may be looking
   reader_.let_go();
   conn_->narrowed(std::exchange(widened, 0));
@@ -828,6 +829,7 @@ void ServerCall::recycle() {
   size_in_ = size_out_ = 0;
   counted_ = cut_ = parked_ = under_way_ = false;
   stall_due_ns_ = half_due_ns_ = 0;
+  under_way_goal_ = INT64_MIN;
   coding_.store(compress::Coding::kIdentity, std::memory_order_relaxed);
   plain_.store(false, std::memory_order_relaxed);
   events_ = lingering_ = borrowing_ = counted_kept_ = reply_given_ = ours_ = false;

@@ -69,13 +69,16 @@ class ServerCall : public rpc::Call {
   int64_t arriving_since(int64_t now) const;
   uint64_t arrived_bytes() const { return stream_in_ ? reader_.begun_bytes() : reader_.body_bytes; }
   // It waits for a 100, which ends at that byte of what its connection puts out, or waits there to be framed: the time of its body begins when
-  // that was taken, or the body comes.
+  // that has arrived, or the body comes.
   static constexpr int64_t kUnframed = INT64_MAX;
   void asked(int64_t at);
   void framed_100(int64_t at) {
     if (asked_at_) asked_at_ = at;
   }
-  bool hears_100(int64_t sent) const { return asked_at_ && sent >= asked_at_; }
+  bool awaits_100() const { return asked_at_ != 0; }
+  void hear_100(int64_t arrived) {
+    if (arrived >= asked_at_) go_ahead();
+  }
   void go_ahead();
   // Requests stream: the window of what arrives returns by credits, and not by itself.
   bool takes_credit() const { return stream_in_ && state_ == State::kHandling; }
@@ -95,7 +98,7 @@ class ServerCall : public rpc::Call {
   // HTTP/2: behind a flush that left something of an answer here.
   void watch_answer();
   void unwatch_answer() {  // nothing waits
-    if (state_ != State::kAnswered) stall_due_ns_ = 0;
+    if (state_ != State::kAnswered) stall_due_ns_ = 0, under_way_goal_ = INT64_MIN;
   }
   // It was complete, and had to wait: now it may go on.
   bool is_parked() const { return parked_; }
@@ -308,7 +311,8 @@ class ServerCall : public rpc::Call {
   uint64_t all_goal_ = 0;              // of the connection's bodies: so much has to have gone
   int64_t put_out_ = 0;                // of the connection, when that was set
   int64_t half_due_ns_ = 0;            // when half of that time is over; 0: it is,
-  bool under_way_ = false;             // and something of that had not arrived
+  bool under_way_ = false;             // and something of that had not arrived, though what should have since the last such look;
+  int64_t under_way_goal_ = INT64_MIN; // by the next one, so much should
   uint64_t gone_goal_ = 0;             // of h2: so much
   size_t counted_out_ = 0;             // of what is queued, by the connection
   // Of answers: what the head of a stream tells, and whether messages go as they are all the same.

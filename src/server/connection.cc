@@ -363,14 +363,8 @@ void Connection::send() {
     out_.sent(size_t(n));
     rpc::Counters::add(worker_->counters().bytes_out, uint64_t(n));
     sent_ += n;
-    if (asking_ > 0) [[unlikely]] tell_of_100s();
     if (size_t(n) < offered) return;  // full: no need to be told
   }
-}
-
-void Connection::tell_of_100s() {
-  for (ServerCall* c = calls_; c; c = c->next)
-    if (c->hears_100(sent_)) c->go_ahead();
 }
 
 // A socket is called writable when a third of its buffer is free, and those may be megabytes: what the peer takes of them shows here.
@@ -543,9 +537,10 @@ void Connection::expect_by(int64_t due) {
 }
 
 void Connection::on_timer() {
-  if (std::exchange(resume_, false)) ready(EPOLLIN);
-  if (dead_) return;
   int64_t now = worker_->loop()->now();
+  // What would be late may lie in the socket, when the process stood still and others were read first.
+  if (std::exchange(resume_, false) || (reading_ && too_slow(now))) ready(EPOLLIN);
+  if (dead_) return;
   if (stalled_ns_ && now >= stalled_ns_) {
     send();
     if (dead_) return;
@@ -625,6 +620,49 @@ void Connection::log_slow(ServerCall* c, int64_t ms) const {
                                 static_cast<long long>(config.body_grace_ms), static_cast<long long>(config.body_rate), n);
 }
 
+// Of a TLS record nothing is seen before its end, so that as much more counts as here.
+constexpr int64_t kRecord = 16 << 10;
+
+// By how much a body, or a message of a stream, that is half here is ahead of the least rate.
+int64_t Connection::ahead(const ServerCall* c, int64_t now) const {
+  const int64_t ms = (now - c->arriving_since(now)) / kMs;
+  return int64_t(c->arrived_bytes()) + (stream_ ? kRecord : 0) - std::min(ms * worker_->config().body_rate / 1000, int64_t(1) << 40);
+}
+
+bool Connection::is_late(const ServerCall* c, int64_t now) const { return now - c->arriving_since(now) >= worker_->config().body_grace_ms * kMs && ahead(c, now) < 0; }
+
+// Streams over a slow line take turns, each with as much as a frame holds: none is too slow while all of them together are not.
+bool Connection::too_slow(int64_t now) const {
+  int64_t all = 0;
+  bool late = false;
+  for (ServerCall* c = calls_; c; c = c->next) {
+    if (!c->is_arriving()) continue;
+    all += ahead(c, now);
+    late |= is_late(c, now);
+  }
+  return late && all < 0;
+}
+
+void Connection::check_bodies(int64_t now, int64_t* due) {
+  const bool cut = too_slow(now);
+  for (ServerCall* c = calls_; c;) {
+    ServerCall* following = c->next;
+    if (c->awaits_100()) {
+      c->hear_100(arrived());
+      *due = std::min(*due, now + kLookAgainMs * kMs);
+    } else if (c->is_arriving()) {
+      const int64_t begun = c->arriving_since(now);
+      if (cut && is_late(c, now)) {
+        log_slow(c, (now - begun) / kMs);
+        c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));
+      } else {
+        *due = std::min(*due, std::max(later(begun, worker_->config().body_grace_ms), now + kLookAgainMs * kMs));
+      }
+    }
+    c = following;
+  }
+}
+
 // What is late ends; what is not says when to look again.
 int64_t Connection::check(int64_t now) {
   const Config& config = worker_->config();
@@ -687,19 +725,7 @@ int64_t Connection::check(int64_t now) {
     return due_next;
   }
   due_next = std::min(due_next, later(now, config.idle_ms));
-  for (ServerCall* c = calls_; c;) {
-    ServerCall* following = c->next;
-    if (c->is_arriving()) {
-      int64_t begun = c->arriving_since(now), ms = (now - begun) / kMs;
-      if (now - begun >= config.body_grace_ms * kMs && int64_t(c->arrived_bytes()) < ms * config.body_rate / 1000) {
-        log_slow(c, ms);
-        c->fail(Status(Code::kDeadlineExceeded, "the request came too slowly"));
-      } else {
-        due_next = std::min(due_next, std::max(later(begun, config.body_grace_ms), now + 1000 * kMs));
-      }
-    }
-    c = following;
-  }
+  check_bodies(now, &due_next);
   return due_next;
 }
 

@@ -84,7 +84,7 @@ class Connection {
 
   // What comes is taken; for how long it was not, in all.
   bool reads() const { return reading_; }
-  void asking(int n) { asking_ += n; }  // calls whose 100 has not left
+  static constexpr int64_t kLookAgainMs = 1000;  // at what nobody tells of
   int64_t unread_ns(int64_t now) const { return unread_ns_ + (reading_ ? 0 : now - paused_ns_); }
 
   Worker* worker() const { return worker_; }
@@ -131,7 +131,6 @@ class Connection {
   bool add_cors(ServerCall* c);            // false: no memory
   void flush();
   void send();
-  void tell_of_100s();
   int64_t in_system() const;               // of what was sent: its peer's side has not got it yet
   void watch_output();
   void end_when_sent();                    // what is queued is the last word
@@ -145,6 +144,10 @@ class Connection {
   void log_cut(const char* why, int64_t ms, const char* option, base::LogLevel level = base::LogLevel::kInfo) const;
   void log_late_head(bool settled) const;
   void log_slow(ServerCall* c, int64_t ms) const;
+  int64_t ahead(const ServerCall* c, int64_t now) const;
+  bool is_late(const ServerCall* c, int64_t now) const;
+  bool too_slow(int64_t now) const;
+  void check_bodies(int64_t now, int64_t* due);
   void log_broken_http2() const;
   bool alive(int64_t now, int64_t* due);   // false: it was closed
   void on_timer();
@@ -225,7 +228,6 @@ class Connection {
   bool handed_ = false;                    // HTTP/2: a part of an answer was, since the last flush
   bool expected_ = false;                  // likewise: a 100 may be, by a client that has not sent its body yet
   int parked_ = 0;                         // calls that wait until less of answers does
-  int asking_ = 0;                         // and those that wait for a 100, which waits here
   size_t queued_ = 0;                      // HTTP/2: bytes of answers that wait in calls
   http::Output out_;
   void count_copies();

@@ -303,6 +303,8 @@ void ServerCall::complete_stream() {
     s.ended = true;
     conn_->reset(this, http::kH2Internal);
   }
+  // That it was whole does not mean that the client takes it.
+  if (whole && conn_ && http2_ && !lingering_ && !h2.sent()) expect_end();
   if (whole || cut) return;
   if (ours_ && conn_ && conn_->drop_unsent(this)) {
     s.queued.fetch_sub(s.sending.size());
@@ -319,7 +321,7 @@ void ServerCall::complete_stream() {
 void ServerCall::expect_end() {
   const Config& config = worker_->config();
   const int64_t now = worker_->loop()->now(), stall = now + config.stall_ms * net::Timers::kNsPerMs;
-  stall_due_ns_ = ours_ ? now + config.linger_ms * net::Timers::kNsPerMs : deadline_ns_ ? std::clamp(deadline_ns_, now, stall) : stall;
+  stall_due_ns_ = ours_ ? now + config.linger_ms * net::Timers::kNsPerMs : deadline_ns_ ? std::clamp(deadline_ns_ + grace_ns_, now, stall) : stall;
   left_seen_ = untaken();
   expect_turn(Config::least(config.body_rate, config.stall_ms), stall_due_ns_);
   if (stall_due_ns_ != stall) half_due_ns_ = 0;  // that end does not move

@@ -9,15 +9,18 @@ namespace {
 
 int64_t g_now = 0;
 bool g_full = false;
+int64_t g_unsent = 0;  // that the system holds
 
 const net::Io* by_the_clock() {
   g_now = net::system_io()->monotonic_ns(nullptr);
   g_full = false;
+  g_unsent = 0;
   static net::Io io;
   io = *net::system_io();
   io.monotonic_ns = [](void*) { return g_now; };
   io.send = [](void*, int fd, const void* p, size_t n) -> int64_t { return g_full ? -EAGAIN : net::system_io()->send(nullptr, fd, p, n); };
   io.sendv = [](void*, int fd, const iovec* v, size_t n) -> int64_t { return g_full ? -EAGAIN : net::system_io()->sendv(nullptr, fd, v, n); };
+  io.unsent = [](void*, int) { return g_unsent; };
   // While it is full it is not called writable either.
   io.epoll_wait = [](void*, int ep, epoll_event* e, int max, int ms) -> int {
     const int n = net::system_io()->epoll_wait(nullptr, ep, e, max, g_full && ms != 0 ? 1 : ms);
@@ -128,6 +131,66 @@ void half_a_message_is_waited_for(void**) {
       }
     }
   }
+}
+
+// What ends them is data, but in gRPC, and whoever gives no window for it does not keep them.
+void an_error_that_is_not_taken_keeps_its_call(void**) {
+  for (const Kind& kind : kKinds) {
+    if (!kind.http2) continue;
+    for (bool late : {true, false}) {
+      Peer k(true);
+      k.tell(kNoWindow);
+      k.tell(kind.begin());
+      k.tell(late ? kind.half() : kind.text() ? kind.data("AH////8=") : kind.data(std::string("\0\x7f\0\0\0", 5)));
+      for (int i = 0; i < 10 && k.h.dones == 0; i++) k.wait(5000);
+      assert_int_equal(k.h.dones, 1);
+      assert_int_equal(k.h.code, late ? ZCRPC_DEADLINE_EXCEEDED : ZCRPC_RESOURCE_EXHAUSTED);
+      assert_int_equal(k.stats().calls_now, 0);
+      assert_int_equal(k.goaways, 0);
+    }
+  }
+}
+
+// Clients with many uploads over a slow line send a frame of each in turn.
+void a_message_whose_turn_has_not_come_is_cut(void**) {
+  for (bool all : {true, false}) {
+    Peer k(true);
+    for (uint32_t id = 1; id < 61; id += 2)
+      k.tell(frame(kHeaders, kEndHeaders, id, head("/s.S/Chat", {}, "application/grpc")) + frame(kData, 0, id, std::string("\0\0\0\x75\x30", 5)));
+    for (uint32_t id = 1; id < 61; id += 2) {
+      k.wait(900);
+      if (all || id < 9) k.tell(frame(kData, 0, id, std::string(15'000, 'x')));
+    }
+    assert_int_equal(g_log.empty(), all);
+    for (uint32_t id = 1; id < 61 && all; id += 2) {
+      k.wait(900);
+      k.tell(frame(kData, 0, id, std::string(15'000, 'x')));
+    }
+    assert_int_equal(k.stats().messages_in, all ? 30 : 0);
+  }
+}
+
+// The process stood still, and there is more to read than a turn reads.
+void what_lies_in_the_socket_is_taken_for_late(void**) {
+  Peer k(true);
+  std::vector<int> fds(200);
+  for (int& fd : fds) {
+    fd = dial(k.h.port);
+    k.told += kHello.size() + kWide.size() + 9;
+    say(fd, kHello + kWide + frame(kSettings, 1, 0));
+    const std::string first = kKinds[0].begin() + kKinds[0].half();
+    say(fd, first);
+    k.told += first.size();
+    k.step(0);
+  }
+  k.until([&] { return k.stats().bytes_in >= k.told; });
+  k.wait(5000);
+  for (int fd : fds) say(fd, kKinds[0].data(std::string(99, 'x')));
+  k.wait(6000);
+  k.until([&] { return k.stats().messages_in == fds.size(); });
+  assert_int_equal(k.stats().messages_in, fds.size());
+  assert_true(g_log.empty());
+  for (int fd : fds) close(fd);
 }
 
 void a_message_that_comes_slowly_is_cut(void**) {
@@ -270,13 +333,24 @@ void a_100_that_has_not_left_is_waited_for(void**) {
     k.tell(asks(http2));
     for (int i = 0; i < 60; i++) k.wait(10'000);
     assert_true(g_log.empty());
+    auto got_100 = [&] { return http2 ? k.has(1, ":status: 100\n") : k.got == "HTTP/1.1 100 Continue\r\n\r\n"; };
+    // It is noticed within a second.
+    auto ends_in_time = [&] {
+      for (int i = 0; i < 11; i++) k.wait(900);
+      assert_true(g_log.empty());
+      for (int i = 0; i < 3; i++) k.wait(700);
+      assert_true(g_log.find("/s.S/Echo: 0 bytes of a body in 1") != g_log.npos);
+    };
+    // Nor while it lies in the system, behind much else.
+    g_unsent = 1 << 20;
     g_full = false;
-    k.until([&] { return http2 ? k.has(1, ":status: 100\n") : k.got == "HTTP/1.1 100 Continue\r\n\r\n"; });
-    assert_true(http2 ? k.has(1, ":status: 100\n") : k.got == "HTTP/1.1 100 Continue\r\n\r\n");
-    k.wait(9900);
+    k.until(got_100);
+    for (int i = 0; i < 60; i++) k.wait(10'000);
     assert_true(g_log.empty());
-    k.wait(1200);
-    assert_true(g_log.find("/s.S/Echo: 0 bytes of a body in 1") != g_log.npos);
+    g_unsent = 0;
+    k.until(got_100);
+    assert_true(got_100());
+    ends_in_time();
     k.until([&] { return http2 ? k.ended[1] : k.closed; });
     assert_true(http2 ? k.has(1, ":status: 504\n") : k.got.find("HTTP/1.1 504 ") != k.got.npos);
   }
@@ -326,6 +400,9 @@ void a_call_that_waits_for_its_100_is_counted_for_ever(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(half_a_message_is_waited_for),
+      cmocka_unit_test(an_error_that_is_not_taken_keeps_its_call),
+      cmocka_unit_test(a_message_whose_turn_has_not_come_is_cut),
+      cmocka_unit_test(what_lies_in_the_socket_is_taken_for_late),
       cmocka_unit_test(a_message_that_comes_slowly_is_cut),
       cmocka_unit_test(each_message_sets_a_timer),
       cmocka_unit_test(a_message_that_nobody_asks_for_is_cut),

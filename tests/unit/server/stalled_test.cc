@@ -107,6 +107,43 @@ void silence_behind_a_handshake_is_waited_for(void**) {
   assert_true(ms_now() - start >= kLimit - 10 && ms_now() - start < kLimit + 2000);
 }
 
+// A message of which the envelope came in a record of its own, and the rest in one, twice as fast as it has to: of that nothing is seen before its end.
+void a_record_in_parts_is_taken_for_slow(void**) {
+  for (bool goes_on : {true, false}) {
+    server::Config c = hasty();
+    c.body_grace_ms = kLimit;
+    c.body_rate = 10'000;
+    Secure s(c);
+    Client k(s.port);
+    for (int64_t limit = ms_now() + 3000; !k.up && ms_now() < limit; s.h.turn(1)) k.step();
+    assert_true(k.up);
+    const std::string head = "POST /s.S/Chat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: application/connect+proto\r\n\r\n5\r\n" +
+                             std::string("\0\0\0\x3e\x80", 5) + "\r\n";
+    const std::string rest = "3e80\r\n\x0a\xfd\x7c" + std::string(15'997, 'x') + "\r\n";
+    SSL_write(k.ssl, head.data(), int(head.size()));
+    k.step();
+    for (int i = 0; i < 5; i++) s.h.turn(1);
+    SSL_write(k.ssl, rest.data(), int(rest.size()));
+    const std::string wire = k.bytes();
+    int64_t start = ms_now();
+    size_t said = 0;
+    auto messages = [&] {
+      zcrpc_stats now{};
+      s.h.server->stats(&now);
+      return now.messages_in;
+    };
+    while (messages() == 0 && s.h.log.empty() && ms_now() - start < 4000) {
+      size_t due = std::min(wire.size(), goes_on ? size_t(ms_now() - start) * 20 : 100);
+      say(k.fd, std::string_view(wire).substr(said, due - said));
+      said = due;
+      s.h.turn(5);
+    }
+    if (goes_on && !s.h.log.empty()) fail_msg("%s", s.h.log.c_str());
+    assert_int_equal(s.h.log.find("ZCRPC_SERVER_BODY_TIMEOUT") != s.h.log.npos, !goes_on);
+    if (!goes_on) assert_in_range(ms_now() - start, 1600, 3000);
+  }
+}
+
 // Balancers look whether a port is open, or speaks TLS, and ask nothing: thousands of times a day, and nobody wants a line for each.
 std::string g_lines;
 void a_health_check_has_a_line_at_info(void**) {
@@ -187,6 +224,7 @@ int main() {
       cmocka_unit_test(a_stalled_handshake_is_waited_for),
       cmocka_unit_test(a_clogged_handshake_keeps_the_loop_spinning),
       cmocka_unit_test(silence_behind_a_handshake_is_waited_for),
+      cmocka_unit_test(a_record_in_parts_is_taken_for_slow),
       cmocka_unit_test(a_health_check_has_a_line_at_info),
   };
   return cmocka_run_group_tests(tests, prepare, clear);

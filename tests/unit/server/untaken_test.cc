@@ -405,6 +405,33 @@ void what_is_under_way_is_taken_for_a_shut_window(void**) {
 // By a clock that the test moves, and a system that holds what the test says.
 int64_t g_now = 0, g_unsent = 0;
 
+// What lies in the system, where the connection has nothing more to put there, is under way as long as it gets less.
+void what_never_arrives_is_under_way_for_ever(void**) {
+  for (bool goes_on : {true, false}) {
+    for (bool takes : {true, false}) {
+      g_now = net::system_io()->monotonic_ns(nullptr);
+      g_unsent = 1 << 20;
+      net::Io io = *net::system_io();
+      io.monotonic_ns = [](void*) { return g_now; };
+      io.unsent = [](void*, int) { return g_unsent; };
+      server::Config c = hasty();
+      c.stall_ms = 30'000;
+      c.keepalive_ms = -1;
+      Client k(c, frame(kWindow, 0, 0, be32(1 << 20)) + frame(kSettings, 0, 0, std::string("\x00\x04\x00\x00\x75\x30", 6)), &io);
+      k.h.reply.assign(60'000, 'a');
+      k.h.pushes = 1;
+      say(k.fd, goes_on ? chat(1) : k.words(1));
+      k.until([&] { return k.bytes[1] == 30'000; });
+      for (int s = 0; s < 600 && g_log.empty(); s++) {
+        g_now += 1'000'000'000;
+        if (takes) g_unsent -= 40;
+        for (int i = 0; i < 3; i++) k.step(0);
+      }
+      assert_int_equal(g_log.find("the client takes too little of its answer") == g_log.npos, takes);
+    }
+  }
+}
+
 // What was under way has come just before its client is looked at: that has half of the time at least to open the window.
 void what_has_just_arrived_is_taken_for_a_shut_window(void**) {
   enum { kUnary, kGoesOn, kEnded, kKinds };
@@ -750,6 +777,7 @@ int main() {
       cmocka_unit_test(what_the_system_holds_hides_a_slow_client),
       cmocka_unit_test(what_is_under_way_is_taken_for_a_shut_window),
       cmocka_unit_test(what_has_just_arrived_is_taken_for_a_shut_window),
+      cmocka_unit_test(what_never_arrives_is_under_way_for_ever),
       cmocka_unit_test(a_line_that_drips_is_kept),
       cmocka_unit_test(messages_of_streams_that_nobody_takes_pile_up),
       cmocka_unit_test(handlers_that_ask_for_room_are_refused),
