@@ -27,6 +27,7 @@ defaults
   timeout connect 2s
   timeout client 30s
   timeout server 30s
+  timeout check 10s
   retries 3
   option redispatch 1
 frontend front
@@ -111,6 +112,9 @@ with tempfile.TemporaryDirectory() as folder:
         proxy = subprocess.Popen([HAPROXY, '-db', '-f', f'{folder}/conf'], env=ENV, stdout=said, stderr=said)
     try:
         support.await_port(port, proxy, 'HAProxy')
+        while not os.path.exists(f'{folder}/stats'):  # bound behind the port
+            check(proxy.poll() is None, 'HAProxy ended')
+            time.sleep(0.01)
         for name in ('s0', 's1'):
             await_status(folder, name, 'UP')
         drained_under_load(folder, port, servers, 0, 1)
