@@ -135,18 +135,33 @@ base::Status bind_decoders(schema::Schema* s, std::span<const Decoders> files) {
 namespace {
 
 // Calls the decoder of the open message. True: it has come to the message's end; else it left the walk where it stopped.
-ZCRPC_HOT bool run_decoder(Context* c, Walk& w, const zcrpc_decode_type* s) {
-  Run run(c, w);
+ZCRPC_HOT bool parse(Run* run, Walk& w, const zcrpc_decode_type* s) {
+  Context* c = run->c;
   c->walk.end = w.end;
-  const uint8_t* p = s->parse(&run, w.p, w.end, w.m, s, run.levels);
-  c->top = run.top;
+  const uint8_t* p = s->parse(run, w.p, w.end, w.m, s, run->levels);
   if (ZCRPC_LIKELY(p != nullptr)) {
     w.p = p;
     return true;
   }
   w = c->walk;
-  c->sp += run.opened;
+  c->sp += run->opened;
   return false;
+}
+ZCRPC_HOT bool run_decoder(Context* c, Walk& w, const zcrpc_decode_type* s) {
+  Run run(c, w);
+  const bool whole = parse(&run, w, s);
+  c->top = run.top;
+  return whole;
+}
+
+// The same for an element of a run that slow code has begun, or that a decoder has left in its midst, and for those that follow.
+bool run_elements(Context* c, Walk& w, const zcrpc_decode_type* s) {
+  Run run(c, w);
+  const Frame* f = open_frame(c);
+  bool whole;
+  while ((whole = parse(&run, w, s)) && !f->flags && f->left && next_of_run(c, w)) run.outermost = w.m;
+  c->top = run.top;
+  return whole;
 }
 
 enum class At { kField, kStop, kEnd };
@@ -174,7 +189,7 @@ next:
       if (auto high = uint32_t(w.has << 1 >> 33)) store<uint32_t>(w.m + 16, load<uint32_t>(w.m + 16) | high);
       w.has = 0;
     }
-    if (run_decoder(c, w, s)) goto leave_message;
+    if (run_elements(c, w, s)) goto leave_message;
   stopped:
     if (c->settle) goto settle;
     if (w.p >= w.end) goto leave_message;

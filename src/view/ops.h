@@ -238,6 +238,23 @@ ZCRPC_OP(Messages) {
   return true;
 }
 
+// The open message is complete, and others of its run follow: opens the next. False: its length is for slow code.
+ZCRPC_HOT bool next_of_run(Context* c, Walk& w) {
+  Frame* f = c->sp - 1;
+  // Counted, so the tag is known to match. The walk is at w.end, too, which is known long before.
+  const uint8_t* prefix = w.end + (f->e->tag > 0xFF ? 2 : 1);
+  uint32_t n;
+  const uint8_t* p = read_length(prefix, f->end, &n);
+  if (ZCRPC_UNLIKELY(!p)) return false;
+  f->left--;
+  uint8_t* m = w.m + w.t->size;
+  open_message(c, m, w.t, prefix);
+  w.p = p;
+  w.end = p + n;
+  w.m = m;
+  return true;
+}
+
 enum class Leave { kNext, kUp, kSlow };
 // The open message's bytes are done. Closes it if there is nothing special about it.
 ZCRPC_HOT Leave leave(Context* c, Walk& w) {
@@ -248,22 +265,9 @@ ZCRPC_HOT Leave leave(Context* c, Walk& w) {
     auto high = uint32_t(w.has << 1 >> 33);
     if (high) store<uint32_t>(w.m + 16, load<uint32_t>(w.m + 16) | high);
   }
-  if (f->left) {  // counted, so the next tag is known to match
-    const uint8_t* prefix = w.end + (f->e->tag > 0xFF ? 2 : 1);  // where the walk is, too, but known long before
-    uint32_t n;
-    const uint8_t* p = read_length(prefix, f->end, &n);
-    if (ZCRPC_UNLIKELY(!p)) {
-      w.has = 0;
-      return Leave::kSlow;
-    }
-    f->left--;
-    uint8_t* m = w.m + w.t->size;
-    open_message(c, m, w.t, prefix);
-    w.p = p;
-    w.end = p + n;
-    w.m = m;
+  if (f->left) {
     w.has = 0;
-    return Leave::kNext;
+    return next_of_run(c, w) ? Leave::kNext : Leave::kSlow;
   }
   c->sp = f;
   w.end = f->end;
