@@ -15,7 +15,7 @@ using schema::Message;
 constexpr size_t kMostBudget = size_t(64) << 20, kLeastBudget = size_t(1) << 20, kBudgetFactor = 32;
 constexpr size_t kLargestIndex = wire::kMaxMessage & ~size_t(7);
 
-bool open_region(Context* c, size_t prefix, size_t least) {
+ZCRPC_HOT bool open_region(Context* c, size_t prefix, size_t least) {
   size_t capacity;
   c->region = c->arena->region_open(least, &capacity);
   const size_t smallest = prefix + sizeof(zcrpc_index);
@@ -51,7 +51,7 @@ void open_input(Context* c, base::Slice data, bool slack) {
 }
 
 // The walk goes over the piece; the root is the message m.
-void enter_root(Context* c, const Table* t, const Piece& piece, uint32_t flags) {
+ZCRPC_HOT void enter_root(Context* c, const Table* t, const Piece& piece, uint32_t flags) {
   Frame* f = c->frames;
   *f = {};
   f->t = t;
@@ -67,7 +67,7 @@ void enter_root(Context* c, const Table* t, const Piece& piece, uint32_t flags) 
   }
 }
 
-bool open_root(Context* c, const Table* t, const Piece& piece, uint32_t start) {
+ZCRPC_HOT bool open_root(Context* c, const Table* t, const Piece& piece, uint32_t start) {
   enter_root(c, t, piece, 0);
   c->sp = c->frames;
   uint8_t* m = c->top;
