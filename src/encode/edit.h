@@ -123,13 +123,53 @@ struct Rule {
   Keys* keys = nullptr;
   // While it is written.
   bool placed = false;
+  uint8_t level = 1;  // in the tree of Rules
   uint32_t row = 0;
+  uint32_t left = 0, right = 0;
+};
+
+// The rules of a message. Few, as nearly always, are a list that ascends by number; more are one in the order in which they
+// came, and in it a balanced search tree (an AA tree: leaves have level 1, and no path has more than two rules of a level).
+// Links are places, counted from 1.
+inline constexpr size_t kFewRules = 16;
+class Rules {
+ public:
+  void in(const base::Allocator* a) { new (&all_) base::Vec<Rule>(a); }
+  bool empty() const { return all_.empty(); }
+  void clear();
+  Rule* find(uint32_t number);                // nullptr: none
+  [[nodiscard]] Rule* add(uint32_t number);   // that is not there yet; nullptr: no memory. Others may move
+  unsigned levels() const { return root_ ? all_[root_ - 1].level : 0; }
+  // In any order.
+  Rule* begin() { return all_.begin(); }
+  Rule* end() { return all_.end(); }
+  // fn(rule) for each, ascending by number.
+  template <class Fn>
+  void ascending(Fn fn) {
+    if (root_) return visit(root_, fn);
+    for (Rule& r : all_) fn(r);
+  }
+
+ private:
+  Rule& at(uint32_t place) { return all_[place - 1]; }
+  uint32_t insert(uint32_t tree, uint32_t place);
+  uint32_t skew(uint32_t tree);
+  uint32_t split(uint32_t tree);
+  template <class Fn>
+  void visit(uint32_t tree, Fn& fn) {  // as deep as twice the levels
+    for (; tree; tree = at(tree).right) {
+      visit(at(tree).left, fn);
+      fn(at(tree));
+    }
+  }
+  base::Vec<Rule> all_;
+  uint32_t root_ = 0;  // 0: they are few
 };
 
 struct Node {
   const schema::Message* type;
   base::Vec<Segment> segments;
-  base::Vec<Rule> rules;  // ascending by number
+  Rules rules;
   bool split = false;     // a rule counts segments: what is appended next is one of its own
   uint32_t count() const { return uint32_t(segments.size()); }
 };
@@ -192,7 +232,6 @@ void no_memory(Encoder* e, const schema::Field* f = nullptr);  // fails: over bu
 const schema::Field* field_of(const schema::Message* type, uint32_t number);
 base::Slice resolve(const Edit* d, const Bytes& b);
 Node* new_node(Edit* d, const schema::Message* type);                     // nullptr: no memory
-Rule* find_rule(Node* n, uint32_t number);                               // nullptr: none
 Rule* make_rule(Encoder* e, Node* n, uint32_t number, const schema::Field* f);  // nullptr: it has failed
 inline Rule* make_rule(Encoder* e, Node* n, const schema::Field* f) { return make_rule(e, n, f->number, f); }
 bool append_segment(Encoder* e, Node* n, const Segment& s);

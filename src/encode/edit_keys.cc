@@ -177,7 +177,7 @@ KeyRule* make_key(Encoder* e, Rule* r, const Key& key) {
 // A singular field of a node under edit is in a rule, or else in the records.
 bool node_key(const Edit* d, const Field* map, Node* entry, Key* key) {
   *key = Key();
-  const Rule* r = find_rule(entry, 1);
+  const Rule* r = entry->rules.find(1);
   if (r && r->value.kind == Segment::kRecords) return entry_key(map, resolve(d, r->value.bytes), key);
   if (r && r->value.kind == Segment::kValue) {
     key->text = resolve(d, r->value.bytes);

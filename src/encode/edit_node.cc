@@ -11,15 +11,6 @@ using schema::Message;
 
 namespace {
 
-Rule* insert_rule(Node* n, uint32_t number) {
-  Rule* r = one_more(&n->rules);
-  if (!r) return nullptr;
-  for (; r > n->rules.begin() && r[-1].number > number; r--) *r = r[-1];
-  *r = Rule();
-  r->number = number;
-  return r;
-}
-
 size_t budget(const Edit* d) {
   const size_t n = d->given + d->set, most = (SIZE_MAX - kLeast) / kFactor;
   return kLeast + kFactor * (n < most ? n : most);
@@ -84,25 +75,13 @@ Node* new_node(Edit* d, const Message* type) {
   if (!n) return nullptr;
   n->type = type;
   into_arena(d, &n->segments);
-  into_arena(d, &n->rules);
+  n->rules.in(&d->in_arena);
   return n;
 }
 
-Rule* find_rule(Node* n, uint32_t number) {
-  size_t low = 0, high = n->rules.size();
-  while (low < high) {
-    size_t mid = (low + high) / 2;
-    if (n->rules[mid].number < number)
-      low = mid + 1;
-    else
-      high = mid;
-  }
-  return low < n->rules.size() && n->rules[low].number == number ? &n->rules[low] : nullptr;
-}
-
 Rule* make_rule(Encoder* e, Node* n, uint32_t number, const Field* f) {
-  Rule* r = find_rule(n, number);
-  if (!r && (r = insert_rule(n, number))) r->field = f;
+  Rule* r = n->rules.find(number);
+  if (!r && (r = n->rules.add(number))) r->field = f;
   if (!r) {
     no_memory(e, f);
     return nullptr;
@@ -241,7 +220,7 @@ const Field* live_member(Encoder* e, Node* n, const Field* f) {
   const Field* live = nullptr;
   uint32_t from = UINT32_MAX;
   auto look = [&](const Field* m) {
-    const Rule* r = find_rule(n, m->number);
+    const Rule* r = n->rules.find(m->number);
     from = r && r->before < from ? r->before : r ? from : 0;
     if (r && r->value.kind != Segment::kNone) live = m;
   };
@@ -251,7 +230,7 @@ const Field* live_member(Encoder* e, Node* n, const Field* f) {
     look(f);
   if (!scan(e, n, from, [&](const Record& rec, uint32_t s) {
         if (!rec.field || (rec.field != f && (!f->oneof || rec.field->oneof != f->oneof))) return true;
-        const Rule* r = find_rule(n, rec.number);
+        const Rule* r = n->rules.find(rec.number);
         if (!r || s >= r->before) live = rec.field;
         return true;
       }))
@@ -261,7 +240,7 @@ const Field* live_member(Encoder* e, Node* n, const Field* f) {
 
 bool copy_value(Encoder* e, Node* to, const Node* from, const Field* f) {
   Segment last;
-  const Rule* r = find_rule(const_cast<Node*>(from), f->number);
+  const Rule* r = const_cast<Node*>(from)->rules.find(f->number);
   if (!scan(e, from, r ? r->before : 0, [&](const Record& rec, uint32_t s) {
         if (rec.field != f) return true;
         last.kind = Segment::kRecords;
@@ -275,7 +254,7 @@ bool copy_value(Encoder* e, Node* to, const Node* from, const Field* f) {
 namespace {
 
 bool has_records(Encoder* e, Node* n, const Field* f) {
-  const Rule* r = find_rule(n, f->number);
+  const Rule* r = n->rules.find(f->number);
   bool found = false;
   (void)scan(e, n, r ? r->before : 0, [&](const Record& rec, uint32_t) { return !(found = rec.field == f); });
   return found;
@@ -304,7 +283,7 @@ bool clear_field(Encoder* e, Node* n, const Field* f) {
 
 Node* open_child(Encoder* e, Node* n, const Field* f) {
   Edit* d = e->edit;
-  Rule* r = find_rule(n, f->number);
+  Rule* r = n->rules.find(f->number);
   uint32_t from = r ? r->before : 0;
   Node* child = r && r->value.kind == Segment::kChild ? r->value.child : nullptr;
   if (child && from == n->count()) return child;

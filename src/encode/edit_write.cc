@@ -165,12 +165,12 @@ void Pen::place(Rule* r) {
 // Gives the segment that the next rules are due at.
 uint32_t Pen::flush(Node* n, uint32_t s) {
   uint32_t next = UINT32_MAX;
-  for (Rule& r : n->rules) {
+  n->rules.ascending([&](Rule& r) {
     if (r.before <= s)
       place(&r);
     else if (r.before < next)
       next = r.before;
-  }
+  });
   return next;
 }
 
@@ -196,7 +196,7 @@ bool Pen::keeps_entry(Node* n, Rule* r, uint32_t s, const Record& rec) {
 }
 
 bool Pen::keeps(Node* n, uint32_t s, const Record& rec, const Segment** instead, Rule** placed) {
-  Rule* r = find_rule(n, rec.number);
+  Rule* r = n->rules.find(rec.number);
   if (!r) return true;
   if (!rec.field) return s >= r->before_unknown;
   if (s < r->before) {
