@@ -404,22 +404,32 @@ void what_is_under_way_is_taken_for_a_shut_window(void**) {
 
 // By a clock that the test moves, and a system that holds what the test says.
 int64_t g_now = 0, g_unsent = 0;
+struct Behind : Client {
+  Behind() : Client(config(), frame(kWindow, 0, 0, be32(1 << 20)) + frame(kSettings, 0, 0, std::string("\x00\x04\x00\x00\x75\x30", 6)), io()) {
+    h.reply.assign(60'000, 'a');
+    h.pushes = 1;
+  }
+  static server::Config config() {
+    server::Config c = hasty();
+    c.stall_ms = 30'000;
+    c.keepalive_ms = -1;
+    return c;
+  }
+  static const net::Io* io() {
+    g_now = net::system_io()->monotonic_ns(nullptr);
+    g_unsent = 1 << 20;
+    static net::Io io = *net::system_io();
+    io.monotonic_ns = [](void*) { return g_now; };
+    io.unsent = [](void*, int) { return g_unsent; };
+    return &io;
+  }
+};
 
 // What lies in the system, where the connection has nothing more to put there, is under way as long as it gets less.
 void what_never_arrives_is_under_way_for_ever(void**) {
   for (bool goes_on : {true, false}) {
     for (bool takes : {true, false}) {
-      g_now = net::system_io()->monotonic_ns(nullptr);
-      g_unsent = 1 << 20;
-      net::Io io = *net::system_io();
-      io.monotonic_ns = [](void*) { return g_now; };
-      io.unsent = [](void*, int) { return g_unsent; };
-      server::Config c = hasty();
-      c.stall_ms = 30'000;
-      c.keepalive_ms = -1;
-      Client k(c, frame(kWindow, 0, 0, be32(1 << 20)) + frame(kSettings, 0, 0, std::string("\x00\x04\x00\x00\x75\x30", 6)), &io);
-      k.h.reply.assign(60'000, 'a');
-      k.h.pushes = 1;
+      Behind k;
       say(k.fd, goes_on ? chat(1) : k.words(1));
       k.until([&] { return k.bytes[1] == 30'000; });
       for (int s = 0; s < 600 && g_log.empty(); s++) {
@@ -437,17 +447,7 @@ void what_has_just_arrived_is_taken_for_a_shut_window(void**) {
   enum { kUnary, kGoesOn, kEnded, kKinds };
   for (int kind = 0; kind < kKinds; kind++) {
     for (bool opens : {true, false}) {
-      g_now = net::system_io()->monotonic_ns(nullptr);
-      g_unsent = 1 << 20;
-      net::Io io = *net::system_io();
-      io.monotonic_ns = [](void*) { return g_now; };
-      io.unsent = [](void*, int) { return g_unsent; };
-      server::Config c = hasty();
-      c.stall_ms = 30'000;
-      c.keepalive_ms = -1;
-      Client k(c, frame(kWindow, 0, 0, be32(1 << 20)) + frame(kSettings, 0, 0, std::string("\x00\x04\x00\x00\x75\x30", 6)), &io);
-      k.h.reply.assign(60'000, 'a');
-      k.h.pushes = 1;
+      Behind k;
       say(k.fd, kind == kUnary ? k.words(1) : chat(1) + (kind == kEnded ? frame(kData, kEndStream, 1) : ""));
       k.until([&] { return k.bytes[1] == 30'000; });
       auto wait = [&](int64_t ms) {
