@@ -539,7 +539,7 @@ void Connection::expect_by(int64_t due) {
 void Connection::on_timer() {
   int64_t now = worker_->loop()->now();
   // What would be late may lie in the socket, when the process stood still and others were read first.
-  if (std::exchange(resume_, false) || (reading_ && too_slow(now))) ready(EPOLLIN);
+  if (std::exchange(resume_, false) || (reading_ && !local_ && too_slow(now))) ready(EPOLLIN);
   if (dead_) return;
   if (stalled_ns_ && now >= stalled_ns_) {
     send();
