@@ -17,8 +17,8 @@ constexpr size_t kLargestIndex = wire::kMaxMessage & ~size_t(7);
 
 ZCRPC_HOT bool open_region(Context* c, size_t prefix, size_t least) {
   size_t capacity;
-  c->region = c->arena->region_open(least, &capacity);
-  const size_t smallest = prefix + sizeof(zcrpc_index);
+  const size_t smallest = prefix + sizeof(zcrpc_index);  // of which no part may lie behind the region, however little is left of the budget
+  c->region = c->arena->region_open(std::max(least, smallest), &capacity);
   if (!c->region) c->region = c->arena->region_open(smallest, &capacity);
   if (!c->region) {
     if (c->arena->region_most(nullptr) < smallest) c->fault = Fault::kBudget;

@@ -111,7 +111,7 @@ Result<View> decode_child(View v, const Field* f, size_t i, zcrpc_lazy* row, bas
   Context c;
   c.arena = arena;
   c.max_index = all->budget;
-  c.budget = all->budget - all->used;
+  c.budget = all->budget - std::min(all->budget, all->used);
   c.max_depth = all->max_depth;
   c.depth = row->depth;
   c.lazy = true;

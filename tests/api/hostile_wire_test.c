@@ -660,6 +660,36 @@ static void a_lazy_map_of_a_million_keys(void **state) {
   zcrpc_options_free(o);
 }
 
+/* Wherever the budget ends, and whatever is left of the arena's block there: opening a message writes nothing behind it (which AddressSanitizer sees). */
+static void a_lazy_open_at_the_end_of_the_budget_writes_behind_the_block(void **state) {
+  static const struct { const char *unit; size_t len, count; } kinds[] = {{"\x12\x02\x12\x00", 4, 307}, {"\x12\x00", 2, 400}, {"\x5b\x0a\x02\x12\x00\x5c", 6, 200}};
+  size_t kind, i;
+  int64_t most;
+  (void)state;
+  for (kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+    bytes b = {NULL, 0, 0};
+    int ended = 0;
+    for (i = 0; i < kinds[kind].count; i++) put(&b, kinds[kind].unit, kinds[kind].len);
+    for (most = 20000; most < 60000; most += 24) {
+      zcrpc_options *o = decode_option(ZCRPC_DECODE_MODE, ZCRPC_LAZY);
+      zcrpc_arena *a = zcrpc_arena_new(NULL);
+      zcrpc_error *err = NULL;
+      const zcrpc_view *v;
+      zcrpc_code code;
+      assert_int_equal(zcrpc_options_set_int(o, ZCRPC_DECODE_MAX_INDEX, most, NULL), ZCRPC_OK);
+      v = zcrpc_view_decode(type, b.data, b.len, o, a, &err);
+      code = v ? zcrpc_view_open_all(v, a, &err) : zcrpc_error_code(err);
+      assert_true(code == ZCRPC_OK || code == ZCRPC_RESOURCE_EXHAUSTED);
+      ended += code != ZCRPC_OK;
+      zcrpc_error_free(err);
+      zcrpc_arena_free(a);
+      zcrpc_options_free(o);
+    }
+    assert_true(ended > 0);
+    free(b.data);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(eager_decode_is_bounded),
@@ -678,6 +708,7 @@ int main(void) {
       cmocka_unit_test(indents_end_late_or_early),
       cmocka_unit_test(packed_run_at_the_end_of_the_input_reads_as_elsewhere),
       cmocka_unit_test(maps_of_a_million_keys),
+      cmocka_unit_test(a_lazy_open_at_the_end_of_the_budget_writes_behind_the_block),
       cmocka_unit_test(a_lazy_map_of_a_million_keys),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
